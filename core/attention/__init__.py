@@ -1,0 +1,8 @@
+"""Attention variants, one a file; this room imports torch and nothing of the user interface."""
+
+from core.attention.base import Attention
+from core.attention.gqa import GQA
+from core.attention.mha import MHA
+from core.attention.mqa import MQA
+
+__all__ = ["GQA", "MHA", "MQA", "Attention"]

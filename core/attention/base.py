@@ -1,0 +1,140 @@
+"""The contract of every attention variant, and the scaled dot product they share (Vaswani et al. 2017, section 3.2).
+
+A variant says how queries, keys and values are made (`project`) and which parameters that takes (`shapes`). What
+happens next is the same for all: `trace` shows every number, `fused` runs the same mathematics without keeping them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from core.cache import KVCache
+from core.errors import ConfigError
+from core.positions.base import Position
+from core.types import Projections, Trace, positions
+
+Params = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Attention(ABC):
+    """The configuration of one attention layer; it is also the object that runs it.
+
+    d_model: width of the residual stream; n_heads: query heads; head_dim: width of a head (an independent choice, not
+    d_model / n_heads); causal: whether a token sees only itself and earlier ones; bias: whether projections have one.
+    """
+
+    d_model: int
+    n_heads: int
+    head_dim: int
+    causal: bool = True
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("d_model", "n_heads", "head_dim"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} ({getattr(self, name)}) must be positive")
+
+    @abstractmethod
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Parameter name -> shape, named and laid out as in `transformers` ([out, in])."""
+
+    @abstractmethod
+    def project(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+    ) -> Projections:
+        """Queries, keys and values of x, positions in them, the remembered tokens of `past` first among keys and values."""
+
+    @abstractmethod
+    def cached_elements_per_token(self) -> int:
+        """Numbers that a decoder keeps a token and layer."""
+
+    @property
+    def scale(self) -> float:
+        """The factor on q·k before the softmax: 1 / sqrt(head_dim)."""
+        return self.head_dim**-0.5
+
+    def allowed(self, q_pos: Int[Tensor, " q_len"], k_pos: Int[Tensor, " kv_len"]) -> Bool[Tensor, "q_len kv_len"]:
+        """True where a query at q_pos may look at a key at k_pos. A sliding window overrides only this."""
+        if self.causal:
+            return k_pos[None, :] <= q_pos[:, None]
+        return torch.ones(len(q_pos), len(k_pos), dtype=torch.bool, device=q_pos.device)
+
+    def attend(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache | None = None
+    ) -> Trace:
+        """One attention layer over x, with every number on the way kept."""
+        return self.trace(self.project(x, params, position, past or KVCache()), params)
+
+    def trace(self, p: Projections, params: Params) -> Trace:
+        """From queries, keys and values to the output: softmax(q kᵀ · scale) v, eq. 1, head by head."""
+        mask = self.allowed(p.q_pos, p.k_pos)
+        scores = self._scores(p, slice(None))
+        weights = _masked_softmax(scores, mask)
+        heads = weights @ self._per_query_head(p.v)
+        return Trace(
+            q=p.q, k=p.k, v=p.v, scores=scores, weights=weights, mask=mask, heads=heads, out=self._output(heads, params),
+            scale=self.scale, cache=p.cache, projections=p.steps,
+        )  # fmt: skip
+
+    def rows(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
+        """The weights of some queries in every head: rows of `trace(...).weights`, at the cost of those rows."""
+        return _masked_softmax(self._scores(p, queries), self.allowed(p.q_pos[queries], p.k_pos))
+
+    def fused(self, p: Projections, params: Params) -> Float[Tensor, "q_len d_model"]:
+        """The output of `trace` through torch's fused attention, which never holds the weights."""
+        mask = self._fused_mask(p)
+        # A square causal mask may be left to the kernel; with remembered tokens its corner would be the wrong one.
+        causal = mask is None and self.causal and len(p.q_pos) > 1
+        heads = F.scaled_dot_product_attention(
+            p.q[None], p.k[None], p.v[None], attn_mask=mask, is_causal=causal, scale=self.scale,
+            enable_gqa=p.q.shape[0] != p.k.shape[0],
+        )[0]  # fmt: skip
+        return self._output(heads, params)
+
+    def _scores(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
+        scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self.scale
+        return p.position.at_scores(scores, p.q_pos[queries], p.k_pos)
+
+    def _per_query_head(self, t: Float[Tensor, "n_kv_heads kv_len width"]) -> Float[Tensor, "n_heads kv_len width"]:
+        # Repeat each KV head for its neighbours (0, 0, 1, 1), never tile (0, 1, 0, 1).
+        return t.repeat_interleave(self.n_heads // t.shape[0], dim=0)
+
+    def _fused_mask(self, p: Projections) -> Tensor | None:
+        square = len(p.q_pos) == len(p.k_pos)
+        if p.position.biases_scores:
+            zeros = torch.zeros(self.n_heads, len(p.q_pos), len(p.k_pos), dtype=p.q.dtype, device=p.q.device)
+            bias = p.position.at_scores(zeros, p.q_pos, p.k_pos)
+            return bias.masked_fill(~self.allowed(p.q_pos, p.k_pos), float("-inf"))
+        windowed = type(self).allowed is not Attention.allowed
+        return self.allowed(p.q_pos, p.k_pos) if windowed or (self.causal and not square) else None
+
+    def _output(
+        self, heads: Float[Tensor, "n_heads q_len v_head_dim"], params: Params
+    ) -> Float[Tensor, "q_len d_model"]:
+        return linear(heads.transpose(0, 1).flatten(1), params, "o_proj")
+
+
+def linear(x: Float[Tensor, "*lead in_dim"], params: Params, name: str) -> Float[Tensor, "*lead out_dim"]:
+    """x Wᵀ + b with the parameters `name`.weight [out, in] and, where there is one, `name`.bias."""
+    return F.linear(x, params[f"{name}.weight"], params.get(f"{name}.bias"))
+
+
+def query_positions(x: Tensor, past: KVCache) -> Int[Tensor, " q_len"]:
+    """The positions of x, which follow the remembered tokens."""
+    return positions(past.length, x.shape[0], x.device)
+
+
+def _masked_softmax(
+    scores: Float[Tensor, "n_heads q_len kv_len"], mask: Bool[Tensor, "q_len kv_len"]
+) -> Float[Tensor, "n_heads q_len kv_len"]:
+    # A row that may see nothing becomes zeros, as in torch's fused attention; a bare softmax would make it NaN.
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+    return weights if bool(mask.any(-1).all()) else weights.nan_to_num(0.0)

@@ -1,0 +1,70 @@
+"""Grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245, section 2.2): neighbouring query heads share a KV head.
+
+n_kv_heads = n_heads is multi-head attention, n_kv_heads = 1 multi-query attention; both are rows of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from core.attention.base import Attention, Params, linear, query_positions
+from core.cache import KVCache
+from core.errors import ConfigError
+from core.positions.base import Position
+from core.types import Projections, Step, positions
+
+
+@dataclass(frozen=True)
+class GQA(Attention):
+    """n_kv_heads: key-value heads; it must divide n_heads."""
+
+    n_kv_heads: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_kv_heads <= 0 or self.n_heads % self.n_kv_heads:
+            raise ConfigError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """q_proj, k_proj, v_proj, o_proj: weights [out, in], and biases where `bias` is set."""
+        q, kv = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
+        out_in = {
+            "q_proj": (q, self.d_model),
+            "k_proj": (kv, self.d_model),
+            "v_proj": (kv, self.d_model),
+            "o_proj": (self.d_model, q),
+        }
+        weights = {f"{name}.weight": shape for name, shape in out_in.items()}
+        biases = {f"{name}.bias": shape[:1] for name, shape in out_in.items()} if self.bias else {}
+        return weights | biases
+
+    def cached_elements_per_token(self) -> int:
+        """2 n_kv_heads head_dim: a key and a value for each KV head."""
+        return 2 * self.n_kv_heads * self.head_dim
+
+    def project(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+    ) -> Projections:
+        """q_t = R_t W_Q h_t, k_u = R_u W_K h_u, v_u = W_V h_u, split into heads; R_t is what the encoding does at t."""
+        q_pos = query_positions(x, past)
+        q, k, v = (self._split(linear(x, params, name)) for name in ("q_proj", "k_proj", "v_proj"))
+        q, k = position.at_qk(q, q_pos), position.at_qk(k, q_pos)
+        cache = past.extend(k=k, v=v)
+        k, v = cache.tensors["k"], cache.tensors["v"]
+        k_pos = positions(0, cache.length, x.device)
+        return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v))
+
+    def _split(self, t: Float[Tensor, "seq heads_times_dim"]) -> Float[Tensor, "heads seq head_dim"]:
+        return t.unflatten(-1, (-1, self.head_dim)).transpose(0, 1)
+
+
+def _steps(q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, ...]:
+    kv = ("n_kv_heads", "kv_len")
+    return (
+        Step("q", r"q_t = R_t\,W_Q\,h_t", ("n_heads", "q_len", "qk_head_dim"), q),
+        Step("k", r"k_u = R_u\,W_K\,h_u", (*kv, "qk_head_dim"), k),
+        Step("v", r"v_u = W_V\,h_u", (*kv, "v_head_dim"), v),
+    )

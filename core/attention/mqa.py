@@ -1,0 +1,14 @@
+"""Multi-query attention (Shazeer 2019, arXiv 1911.02150, section 3): all query heads share one KV head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.attention.gqa import GQA
+
+
+@dataclass(frozen=True)
+class MQA(GQA):
+    """n_kv_heads is 1; it cannot be chosen."""
+
+    n_kv_heads: int = field(init=False, default=1)

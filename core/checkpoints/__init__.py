@@ -1,0 +1,1 @@
+"""Where weights come from; this room imports torch, safetensors and gguf, and nothing of the user interface."""

@@ -1,0 +1,93 @@
+"""The one door to compute: which device, in what precision, how long a text may be, one request at a time."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from core.checkpoints.gguf_llama import Progress
+from core.errors import ConfigError, InputError
+from core.model import Model, run, within
+from core.registry import MODELS, lookup
+from core.types import Run, Tokens
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device called `name`, or the best there is: CUDA, else MPS, else CPU. Raises ConfigError if it is not there."""
+    if name in (None, "", "auto"):
+        return torch.device(
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r} is not available here; try cpu") from error
+    return device
+
+
+def load_model(
+    name: str, device: str | None = None, dtype: torch.dtype = torch.float32, progress: Progress | None = None
+) -> Model:
+    """A model of the registry, by name ("minilm", "smollm2"), ready to run.
+
+    device: "cpu", "cuda", "mps" or None for the best there is. progress(done 0-1, what) is called while a first start
+    unpacks weights. Raises UnknownNameError, MissingModelError (with the command that helps) or CheckpointError.
+    """
+    row = lookup(MODELS, name, "model")
+    model: Model = row.load(pick_device(device), dtype, progress)
+    return model
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for: max_tokens of a text (a model's context may be less), max_characters before tokenizing."""
+
+    max_tokens: int = 512
+    max_characters: int = 20_000
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """The defaults, or HEADLIGHT_MAX_TOKENS where it is set."""
+        return cls(max_tokens=int(os.environ.get("HEADLIGHT_MAX_TOKENS", cls.max_tokens)))
+
+
+class Engine:
+    """Models loaded once and shared by all visitors; one forward pass at a time on the device."""
+
+    def __init__(self, device: str | None = None, limits: Limits | None = None) -> None:
+        self.device = pick_device(device)
+        self.limits = limits or Limits.from_environment()
+        self._models: dict[str, Model] = {}
+        self._loading = threading.Lock()
+        self._running = threading.Lock()
+
+    def loaded(self, name: str) -> bool:
+        """Whether `model(name)` answers at once."""
+        return name in self._models
+
+    def model(self, name: str, progress: Progress | None = None) -> Model:
+        """The model, loaded on first use; a second visitor waits for the first one's load."""
+        with self._loading:
+            if name not in self._models:
+                self._models[name] = load_model(name, str(self.device), progress=progress)
+            return self._models[name]
+
+    def tokens(self, name: str, text: str) -> Tokens:
+        """The text as the model reads it, within the limits; raises InputError with the limit's name and size."""
+        if len(text) > self.limits.max_characters:
+            raise InputError(
+                f"this text has {len(text):,} characters; {self.limits.max_characters:,} are the limit here"
+            )
+        model = self.model(name)
+        return within(model.tokenizer.encode(text), min(model.context, self.limits.max_tokens), model.title)
+
+    def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
+        """`core.run` within the limits, alone on the device."""
+        tokens = self.tokens(name, text)
+        with self._running:
+            return run(self.model(name), tokens, layers)

@@ -1,0 +1,36 @@
+"""What can go wrong, as one small tree. Every message names the values and what would work, and may be shown to a visitor.
+
+HeadlightError
+├── ConfigError          a configuration that cannot exist (4 heads on 3 KV heads)
+├── InputError           a text or a choice that the model cannot take (empty, too long, no such layer)
+├── UnknownNameError     no such model, variant or encoding
+├── MissingModelError    the model is known, but its weights are not on this machine
+└── CheckpointError      the weights are there, but damaged or not what the configuration says
+"""
+
+
+class HeadlightError(Exception):
+    """The root of every error that Headlight raises on purpose."""
+
+
+class ConfigError(HeadlightError, ValueError):
+    """A configuration that cannot exist; raised at construction."""
+
+
+class InputError(HeadlightError, ValueError):
+    """A text, layer, head or token that the chosen model cannot take."""
+
+
+class UnknownNameError(HeadlightError, KeyError):
+    """A name that is in no registry."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingModelError(HeadlightError, FileNotFoundError):
+    """A registered model whose files are not installed; the message carries the command that brings them."""
+
+
+class CheckpointError(HeadlightError, RuntimeError):
+    """Weights that are damaged, incomplete or of another shape than their configuration says."""

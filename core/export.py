@@ -1,0 +1,71 @@
+"""The numbers of one layer as files: CSV to read, safetensors and npz to compute with; token labels in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+from safetensors.numpy import save
+
+from core.types import Run, Trace
+
+_FIELDS = ("q", "k", "v", "scores", "weights", "mask", "heads")
+
+
+def to_csv(result: Run, layer: int, head: int) -> str:
+    """One head's weights: a row a query, a column a key, tokens as headings; masked cells empty.
+
+    A token that a spreadsheet would take for a formula (=, +, -, @ first) is led by an apostrophe.
+    """
+    trace = result.layers[layer]
+    names = [_cell(piece) for piece in result.tokens.pieces]
+    sheet = io.StringIO()
+    writer = csv.writer(sheet)
+    writer.writerow(["query \\ key", *names])
+    weights, mask = trace.weights[head].float().cpu().numpy(), trace.mask.cpu().numpy()
+    for name, row, allowed in zip(names, weights, mask, strict=True):
+        writer.writerow([name, *(f"{w:.7g}" if a else "" for w, a in zip(row, allowed, strict=True))])
+    return sheet.getvalue()
+
+
+def to_safetensors(result: Run, layer: int) -> bytes:
+    """Queries, keys, values, scores, weights, mask and head outputs of a layer; text, pieces and model as metadata."""
+    return bytes(save(_arrays(result.layers[layer]), metadata={"headlight": json.dumps(_about(result, layer))}))
+
+
+def to_npz(result: Run, layer: int) -> bytes:
+    """The same arrays as numpy's own archive; `about` is the metadata as JSON text."""
+    archive = io.BytesIO()
+    about = np.array(json.dumps(_about(result, layer)))
+    np.savez_compressed(archive, about=about, **_arrays(result.layers[layer]))
+    return archive.getvalue()
+
+
+def _arrays(trace: Trace) -> dict[str, np.ndarray]:
+    return {name: getattr(trace, name).contiguous().cpu().numpy() for name in _FIELDS}
+
+
+def _about(result: Run, layer: int) -> dict[str, object]:
+    tokens = result.tokens
+    return {
+        "model": result.model,
+        "layer": layer,
+        "text": tokens.text,
+        "pieces": tokens.pieces,
+        "ids": tokens.ids,
+        "axes": {
+            "q": ["n_heads", "q_len", "qk_head_dim"],
+            "k": ["n_kv_heads", "kv_len", "qk_head_dim"],
+            "v": ["n_kv_heads", "kv_len", "v_head_dim"],
+            "scores": ["n_heads", "q_len", "kv_len"],
+            "weights": ["n_heads", "q_len", "kv_len"],
+            "mask": ["q_len", "kv_len"],
+            "heads": ["n_heads", "q_len", "v_head_dim"],
+        },
+    }
+
+
+def _cell(piece: str) -> str:
+    return f"'{piece}" if piece.lstrip()[:1] in ("=", "+", "-", "@") else piece

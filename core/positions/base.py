@@ -1,0 +1,34 @@
+"""Where an encoding may act: at the input, on queries and keys, or on the scores. Each place does nothing by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Position:
+    """No position encoding, and the base of all others: override the one place where an encoding acts."""
+
+    def at_input(self, x: Float[Tensor, "seq d_model"], pos: Int[Tensor, " seq"]) -> Float[Tensor, "seq d_model"]:
+        """The residual stream before the first layer, with positions in it (learned, sinusoidal)."""
+        return x
+
+    def at_qk(
+        self, t: Float[Tensor, "heads seq head_dim"], pos: Int[Tensor, " seq"]
+    ) -> Float[Tensor, "heads seq head_dim"]:
+        """Queries or keys, with positions in them (RoPE)."""
+        return t
+
+    def at_scores(
+        self, scores: Float[Tensor, "n_heads q_len kv_len"], q_pos: Int[Tensor, " q_len"], k_pos: Int[Tensor, " kv_len"]
+    ) -> Float[Tensor, "n_heads q_len kv_len"]:
+        """Scaled scores, with positions in them (ALiBi)."""
+        return scores
+
+    @property
+    def biases_scores(self) -> bool:
+        """Whether at_scores does anything; fused attention needs to know."""
+        return type(self).at_scores is not Position.at_scores

@@ -1,0 +1,212 @@
+"""The nouns that flow through Headlight: Tokens, Step, Trace and Run, and the legend of axis names.
+
+Axis names, the only ones used in shapes, figures and sentences (query before key everywhere):
+
+    seq            tokens of a text
+    q_len          positions that look: the queries
+    kv_len         positions that are looked at: keys and values, earlier (cached) tokens included
+    n_heads        query heads
+    n_kv_heads     key-value heads; query head i reads KV head i // (n_heads // n_kv_heads)
+    qk_head_dim    width of one head's query and key
+    v_head_dim     width of one head's value
+    d_model        width of the residual stream
+    n_layers       layers of the model
+    vocab_size     entries of the vocabulary
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from core.cache import KVCache
+from core.errors import InputError
+from core.positions.base import Position
+
+if TYPE_CHECKING:
+    from core.attention.base import Attention
+
+__all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Traces"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text as the model reads it.
+
+    text: the text that was tokenized (unpaired surrogates replaced by U+FFFD).
+    ids: vocabulary indices, one a token.
+    pieces: what a person sees of each token; special tokens by name ("[CLS]"), fragments of one character as "🦊[1/3]".
+    spans: start and end of each token in `text`, in characters; special tokens have an empty span.
+    special: whether a token was added by the tokenizer and stands for no text.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+    special: tuple[bool, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the derivation of attention: a name, its formula in LaTeX, the names of its axes, and its value."""
+
+    name: str
+    formula: str
+    axes: tuple[str, ...]
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Projections:
+    """What a layer's tokens become before they look at each other; queries and keys already carry their positions.
+
+    q (n_heads, q_len, qk_head_dim), k (n_kv_heads, kv_len, qk_head_dim), v (n_kv_heads, kv_len, v_head_dim); `cache` is
+    what a decoder would keep. `steps` are the variant's own lines of the derivation, up to q, k and v.
+    """
+
+    q: Float[Tensor, "n_heads q_len qk_head_dim"]
+    k: Float[Tensor, "n_kv_heads kv_len qk_head_dim"]
+    v: Float[Tensor, "n_kv_heads kv_len v_head_dim"]
+    q_pos: Int[Tensor, " q_len"]
+    k_pos: Int[Tensor, " kv_len"]
+    position: Position
+    cache: KVCache
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything one attention layer computed for one text.
+
+    `scores` are scaled, carry a score bias where the encoding has one, and are not yet masked; `weights` are their
+    masked softmax (0 to 1, each row sums to 1); `mask` is True where a query may look; `scale` is the factor on q·k.
+    """
+
+    q: Float[Tensor, "n_heads q_len qk_head_dim"]
+    k: Float[Tensor, "n_kv_heads kv_len qk_head_dim"]
+    v: Float[Tensor, "n_kv_heads kv_len v_head_dim"]
+    scores: Float[Tensor, "n_heads q_len kv_len"]
+    weights: Float[Tensor, "n_heads q_len kv_len"]
+    mask: Bool[Tensor, "q_len kv_len"]
+    heads: Float[Tensor, "n_heads q_len v_head_dim"]
+    out: Float[Tensor, "q_len d_model"]
+    scale: float
+    cache: KVCache
+    projections: tuple[Step, ...] = ()
+
+    @property
+    def n_heads(self) -> int:
+        """Query heads."""
+        return self.q.shape[0]
+
+    @property
+    def n_kv_heads(self) -> int:
+        """Key-value heads."""
+        return self.k.shape[0]
+
+    def kv_head(self, head: int) -> int:
+        """The KV head that query head `head` reads."""
+        return head // (self.n_heads // self.n_kv_heads)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation in order, from queries and keys to the output (Vaswani et al. 2017, eq. 1)."""
+        keys = self.k.repeat_interleave(self.n_heads // self.n_kv_heads, dim=0)
+        cells = ("n_heads", "q_len", "kv_len")
+        masked = self.scores.masked_fill(~self.mask, float("-inf"))
+        return (
+            *self.projections,
+            Step("products", r"q_t \cdot k_u", cells, self.q @ keys.transpose(-1, -2)),
+            Step("scores", r"s_{t,u} = q_t \cdot k_u / \sqrt{d}", cells, self.scores),
+            Step("masked", r"s_{t,u} = -\infty \text{ where } t \text{ may not see } u", cells, masked),
+            Step("weights", r"p_{t,u} = e^{s_{t,u}} / \sum_w e^{s_{t,w}}", cells, self.weights),
+            Step("heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads),
+            Step("out", r"W_O\,[o_{t,1}; \dots; o_{t,n}]", ("q_len", "d_model"), self.out),
+        )
+
+    def step(self, name: str) -> Step:
+        """The step called `name`; raises InputError with the names there are."""
+        found = {step.name: step for step in self.steps}
+        if name not in found:
+            raise InputError(f"no step {name!r}; there are {', '.join(found)}")
+        return found[name]
+
+
+class Traces(Mapping[int, Trace]):
+    """Layer index -> Trace. A trace is computed when it is asked for, and the last one is kept.
+
+    The forward pass runs on fused attention and materialises no weights, so that a run over 30 layers holds 30 layers'
+    queries, keys and values, and one layer's weights.
+    """
+
+    def __init__(self, layers: Mapping[int, tuple[Attention, Mapping[str, Tensor], Projections]]) -> None:
+        self._layers = dict(layers)
+        self._last: tuple[int, Trace] | None = None
+
+    def __getitem__(self, layer: int) -> Trace:
+        if self._last is not None and self._last[0] == layer:
+            return self._last[1]
+        attention, params, _ = self._layer(layer)
+        trace = attention.trace(self.projections(layer), params)
+        self._last = (layer, trace)
+        return trace
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def projections(self, layer: int) -> Projections:
+        """Queries, keys and values of a layer, without computing its weights."""
+        return self._layer(layer)[2]
+
+    def rows(self, layer: int, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
+        """The weights of some queries in every head of a layer, without the rest of the map."""
+        attention, _, projections = self._layer(layer)
+        return attention.rows(projections, queries)
+
+    def _layer(self, layer: int) -> tuple[Attention, Mapping[str, Tensor], Projections]:
+        if layer not in self._layers:
+            raise InputError(f"layer {layer} was not traced; traced were {', '.join(map(str, self._layers))}")
+        return self._layers[layer]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One text through one model.
+
+    tokens: what went in. layers: layer index -> Trace for the layers asked for. hidden: the last layer's output after
+    the final norm. head (vocab_size, d_model): the language-model head, None for an encoder.
+    """
+
+    model: str
+    tokens: Tokens
+    layers: Traces
+    hidden: Float[Tensor, "seq d_model"]
+    head: Float[Tensor, "vocab_size d_model"] | None = None
+
+    @property
+    def logits(self) -> Float[Tensor, "seq vocab_size"] | None:
+        """One score a vocabulary entry and token, computed when asked for; None for an encoder."""
+        return None if self.head is None else self.hidden @ self.head.T
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the queries, keys and values of the traced layers (weights come on top, one layer at a time)."""
+        held = (self.layers.projections(layer) for layer in self.layers)
+        return sum(t.numel() * t.element_size() for p in held for t in (p.q, p.k, p.v))
+
+
+def positions(start: int, length: int, device: torch.device) -> Int[Tensor, " seq"]:
+    """Positions start, start + 1, … as integers, counted from 0."""
+    return torch.arange(start, start + length, device=device)

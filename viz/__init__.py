@@ -1,0 +1,1 @@
+"""What people see: figures (pure Plotly), components (browser parts), pages (Streamlit)."""

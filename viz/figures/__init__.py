@@ -1,0 +1,8 @@
+"""Figures: core's results in, a plotly Figure out; pure, for pages and notebooks alike; never streamlit, never torch."""
+
+from viz.figures.head_map import head_map
+from viz.figures.head_maps import head_maps
+from viz.figures.offline_page import offline_page
+from viz.figures.survey_map import survey_map
+
+__all__ = ["head_map", "head_maps", "offline_page", "survey_map"]

@@ -1,0 +1,101 @@
+"""The map of one head: who looks (rows) at whom (columns), and how much."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.errors import InputError
+from core.types import Run
+from viz.text import labels
+from viz.theme import LIGHT, Theme
+
+MAX_LABELS = 64  # more do not fit; hovering still names every token
+
+
+def head_map(result: Run, layer: int, head: int, *, skip_first: bool = False, theme: Theme = LIGHT) -> go.Figure:
+    """Attention weights of one head as a heatmap, query rows by key columns; cells that are masked are blank.
+
+    result: from `core.run`; layer, head: counted from 0. skip_first: the colour scale ends at the largest weight on any
+    token but the first (numbers stay as they are, the legend says so). Raises InputError for a layer that was not
+    traced and a head that does not exist.
+    """
+    trace = result.layers[layer]
+    if not 0 <= head < trace.n_heads:
+        raise InputError(f"head {head} does not exist: layer {layer} has heads 0 to {trace.n_heads - 1}")
+    weights = visible_weights(trace.weights[head].float().cpu().numpy(), trace.mask.cpu().numpy())
+    top = colour_top(weights, skip_first)
+    return _figure(weights, labels(result.tokens.pieces), top, skip_first, theme).update_layout(
+        title={"text": f"Layer {layer} · head {head}", "x": 0, "font": {"size": 15}}
+    )
+
+
+def visible_weights(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Weights as float32 with NaN, which is drawn blank, where looking is not allowed."""
+    return np.where(mask, weights, np.float32("nan")).astype(np.float32)
+
+
+def colour_top(weights: np.ndarray, skip_first: bool) -> float:
+    """The weight at the top of the colour scale: 1, or the largest on any token but the first."""
+    if not skip_first or weights.shape[-1] < 2:
+        return 1.0
+    rest = np.nan_to_num(weights[..., 1:])
+    return float(rest.max()) or 1.0
+
+
+def _figure(weights: np.ndarray, names: list[str], top: float, skip_first: bool, theme: Theme) -> go.Figure:
+    heat = go.Heatmap(
+        z=weights,
+        zmin=0,
+        zmax=top,
+        colorscale=theme.colorscale,
+        hoverongaps=False,
+        hovertemplate="%{y} looks at %{x}: %{z:.3f}<extra></extra>",
+        colorbar=_legend(skip_first, theme),
+        xgap=1 if len(names) <= 40 else 0,
+        ygap=1 if len(names) <= 40 else 0,
+    )
+    # Hovering names a token by the tick labels of the trace's own axes, which are complete and hidden; what is drawn
+    # beside the map are the labels of two axes laid over them, thinned to what fits.
+    shown = go.Scatter(
+        x=[0], y=[0], xaxis="x2", yaxis="y2", mode="markers", opacity=0, hoverinfo="skip", showlegend=False
+    )
+    size = len(names)
+    square = {"range": [-0.5, size - 0.5], "showgrid": False, "zeroline": False, "constrain": "domain"}
+    reverse = square | {"range": [size - 0.5, -0.5]}
+    all_ticks = {"tickvals": np.arange(size), "ticktext": names, "showticklabels": False, "ticks": ""}
+    few = _thinned(names)
+    return go.Figure(
+        [heat, shown],
+        theme.layout().update(
+            xaxis=square | all_ticks,
+            yaxis=reverse | all_ticks | {"scaleanchor": "x"},
+            xaxis2=square | few | {"overlaying": "x", "matches": "x", "side": "bottom", "tickangle": -60 if size > 6 else 0,
+                                   "title": {"text": "key, looked at", "font": {"color": theme.key}}},
+            yaxis2=reverse | few | {"overlaying": "y", "matches": "y", "side": "left",
+                                    "title": {"text": "query, looking", "font": {"color": theme.query}}},
+            hovermode="closest",
+        ),
+    )  # fmt: skip
+
+
+def _thinned(names: list[str]) -> dict[str, object]:
+    every = -(-len(names) // MAX_LABELS)
+    size = 12 if len(names) <= 32 else 10 if len(names) <= 48 else 8
+    return {
+        "tickvals": np.arange(0, len(names), every),
+        "ticktext": names[::every],
+        "ticks": "",
+        "tickfont": {"size": size},
+    }
+
+
+def _legend(skip_first: bool, theme: Theme) -> dict[str, object]:
+    text = "weight; first token<br>left out of the scale" if skip_first else "weight"
+    return {
+        "title": {"text": text, "side": "right"},
+        "thickness": 10,
+        "outlinewidth": 0,
+        "len": 0.8,
+        "tickformat": ".2~f",
+    }

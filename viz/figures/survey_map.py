@@ -1,0 +1,44 @@
+"""All heads of all layers at once: one number a head."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from viz.theme import LIGHT, Theme
+
+
+def survey_map(
+    values: np.ndarray, unit: str, *, chosen: tuple[int, int] | None = None, theme: Theme = LIGHT
+) -> go.Figure:
+    """A heatmap of layers (rows, the first on top) by heads (columns).
+
+    values (n_layers, n_heads): from `core.measures.survey`; unit: "weight" is drawn on 0-1, anything else from 0 to the
+    largest value. chosen: (layer, head) to outline.
+    """
+    n_layers, n_heads = values.shape
+    top = 1.0 if unit == "weight" else float(np.nanmax(values, initial=1e-6))
+    heat = go.Heatmap(
+        z=values.astype(np.float32),
+        zmin=0,
+        zmax=top,
+        colorscale=theme.colorscale,
+        xgap=1,
+        ygap=1,
+        hovertemplate="layer %{y} · head %{x}: %{z:.3f} " + unit + "<extra></extra>",
+        colorbar={"title": {"text": unit, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
+    )
+    figure = go.Figure(heat, theme.layout())
+    figure.update_layout(margin={"t": 8}, height=90 + max(16 * n_layers, 140), shapes=_outline(chosen, theme))
+    whole = {"dtick": 1, "tick0": 0, "showgrid": False, "ticks": ""}
+    figure.update_xaxes(title="head", range=[-0.5, n_heads - 0.5], **whole)
+    figure.update_yaxes(title="layer", range=[n_layers - 0.5, -0.5], **(whole | {"dtick": 1 if n_layers <= 12 else 2}))
+    return figure
+
+
+def _outline(chosen: tuple[int, int] | None, theme: Theme) -> list[dict[str, object]]:
+    if chosen is None:
+        return []
+    layer, head = chosen
+    line = {"color": theme.key, "width": 2}
+    return [{"type": "rect", "x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5, "line": line}]

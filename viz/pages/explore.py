@@ -1,0 +1,165 @@
+"""Explore: a sentence, and what each head of a trained model looks at in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core.checkpoints.packages import INSTALL_COMMAND
+from core.errors import HeadlightError
+from core.examples import Spot, examples, locate
+from core.model import Model
+from core.registry import MODELS
+from core.types import Run
+from viz import address, store
+from viz.components.token_strip import token_strip
+from viz.figures.summary import head_sentence, strongest_key
+from viz.pages import explore_derivation, explore_export, explore_maps, explore_survey
+from viz.theme import Theme, theme
+from viz.view import View, follow, settle
+
+_SHOWN, _FOLLOW = "shown", "follow"  # session: the tokens on screen; the tokens that the picked ones are to follow
+
+
+def page() -> None:
+    """The whole page, top to bottom."""
+    names = [name for name, row in MODELS.items() if row.installed]
+    view, notes = address.read(View(text=examples()[0].text, model=names[0] if names else ""))
+    if not names:
+        st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
+        return
+    if view.model not in names:
+        notes.append(f"The link's model is not on this machine; showing {MODELS[names[0]].title}.")
+        view = replace(view, model=names[0], layer=None, head=None)
+    _ask_for_text(view)
+    controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
+    model = store.model(view.model)
+    result = _read_text(view)
+    if result is None:
+        _keep(view)
+        return
+    view, more = _complete(view, model, result)
+    st.session_state[_SHOWN] = result.tokens
+    with controls:
+        _choose_model(view, names, model)
+    for note in notes + more:
+        st.info(note, icon=":material/info:")
+    _keep(view)
+    _draw(result, view, theme(st.context.theme.type))
+
+
+def _keep(view: View) -> None:
+    address.write(view)
+
+
+def _ask_for_text(view: View) -> None:
+    box, menu = st.columns([5, 1], vertical_alignment="bottom")
+    address.mirror("text", view.text)
+    limits = store.engine().limits
+    box.text_input(
+        "Sentence", key="text", live=True, max_chars=limits.max_characters, on_change=_text_changed,
+        placeholder="Type a sentence, or pick an example", help="The picture follows as you type.",
+    )  # fmt: skip
+    with menu.popover("Examples", icon=":material/lightbulb:", width="stretch"):
+        for index, example in enumerate(examples()):
+            st.button(
+                example.title, key=f"example-{index}", help=example.text, type="tertiary", on_click=address.change,
+                kwargs={"text": example.text, "layer": None, "head": None, "query": None, "key": None},
+            )  # fmt: skip
+
+
+def _text_changed() -> None:
+    st.session_state[_FOLLOW] = st.session_state.get(_SHOWN)
+    address.change_from("text", "text")
+
+
+def _model_changed() -> None:
+    if st.session_state["model"]:
+        st.session_state[_FOLLOW] = st.session_state.get(_SHOWN)
+        address.change(model=st.session_state["model"], layer=None, head=None)
+
+
+def _choose_model(view: View, names: list[str], model: Model) -> None:
+    address.mirror("model", view.model)
+    st.segmented_control(
+        "Model", names, format_func=lambda name: MODELS[name].title, key="model", on_change=_model_changed,
+        help=MODELS[view.model].about,
+    )  # fmt: skip
+    for field, count in (("layer", model.n_layers), ("head", model.attention.n_heads)):
+        address.mirror(field, getattr(view, field))
+        st.slider(
+            field.capitalize(), 0, count - 1, key=field, on_change=address.change_from, args=(field, field), width=220,
+        )  # fmt: skip
+    address.mirror("skip_first", view.skip_first)
+    st.toggle(
+        "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
+        args=("skip_first", "skip_first"),
+        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
+        "This changes the colours only, never a number.",
+    )  # fmt: skip
+    missing = [row.title for name, row in MODELS.items() if name not in names]
+    if missing:
+        st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
+
+
+def _read_text(view: View) -> Run | None:
+    """The run of the text; while it cannot be read, a line that says why and the run of the last text that could."""
+    try:
+        return store.run(view.model, view.text)
+    except HeadlightError as error:
+        message = str(error)[:1].upper() + str(error)[1:]
+        last = st.session_state.get(_SHOWN)
+        if last is None:
+            st.warning(f"{message}. The examples are a good start.", icon=":material/edit:")
+            return None
+        st.warning(f"{message}. Below is the last sentence that could be read.", icon=":material/edit:")
+        return store.run(view.model, last.text)
+
+
+def _complete(view: View, model: Model, result: Run) -> tuple[View, list[str]]:
+    """Every choice made: followed from the text before, settled to what exists, and the open ones chosen well."""
+    old = st.session_state.pop(_FOLLOW, None)
+    if old is not None and view.query is not None:
+        key = None if view.key is None else follow(view.key, old, result.tokens)
+        view = replace(view, query=follow(view.query, old, result.tokens), key=key)
+    view, notes = settle(
+        view,
+        n_layers=model.n_layers,
+        n_heads=model.attention.n_heads,
+        length=len(result.tokens),
+        causal=model.attention.causal,
+    )
+    spot = _spot(view)
+    if view.layer is None:
+        view = replace(view, layer=spot.layer)
+    if view.head is None:
+        view = replace(view, head=spot.head)
+    if view.query is None:
+        query, key = locate(spot, result.tokens.pieces)
+        view = replace(view, query=query, key=key)
+    if view.key is None:
+        view = replace(view, key=strongest_key(result, view.layer, view.head, view.query))
+    return view, notes
+
+
+def _spot(view: View) -> Spot:
+    here = [e for e in examples() if e.text == view.text] or examples()
+    return here[0].spots[view.model]
+
+
+def _draw(result: Run, view: View, look: Theme) -> None:
+    trace = result.layers[view.layer]
+    token_strip(
+        result.tokens.pieces, result.tokens.special, trace.weights[view.head].float().cpu().numpy(), trace.mask.cpu().numpy(),
+        view.query, view.key, lut=look.lut(), key_name="strip", sink=view.skip_first, on_pick=_pick_query,
+    )  # fmt: skip
+    explore_maps.draw(result, view, look)
+    explore_derivation.draw(result, view, look)
+    explore_survey.draw(result, view, look)
+    explore_export.draw(result, view, look)
+    st.caption(head_sentence(result, view.layer, view.head, view.query))
+
+
+def _pick_query(index: int) -> None:
+    address.change(query=index, key=None)

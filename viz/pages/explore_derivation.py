@@ -1,0 +1,70 @@
+"""Explore's derivation: how the weight in the picked cell came to be, in numbers that multiply out."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.types import Run
+from viz.figures.derivation import Cell, cell, row_bars, score_bars, value_bars
+from viz.figures.summary import cell_sentence
+from viz.theme import Theme
+from viz.view import View
+
+_STILL = {"displayModeBar": False}
+
+
+def draw(result: Run, view: View, look: Theme) -> None:
+    """Three columns: the score, the softmax, the values; nothing is computed while the section is closed."""
+    section = st.expander("How this number came to be", expanded=True, key="derivation", on_change="rerun")
+    if not section.open:
+        return
+    trace = result.layers[view.layer]
+    numbers = cell(trace, view.head, view.query, view.key)
+    with section:
+        st.text(cell_sentence(result, view.layer, view.head, view.query, view.key))
+        if not numbers.allowed:
+            st.caption("This token comes later, so the query may not look at it: its weight is 0 by rule.")
+            return
+        score, softmax, values = st.columns(3, gap="medium")
+        with score:
+            _score(numbers, len(numbers.q), look)
+        with softmax:
+            _softmax(numbers, result, view, look)
+        with values:
+            _values(numbers, look)
+        if trace.n_kv_heads < trace.n_heads:
+            st.caption(
+                f"Query head {view.head} reads KV head {trace.kv_head(view.head)}, which it shares with "
+                f"{trace.n_heads // trace.n_kv_heads - 1} other query heads."
+            )
+
+
+def _score(numbers: Cell, width: int, look: Theme) -> None:
+    st.markdown(
+        "**1 · Query times key**",
+        help="Each dimension of the query times the same dimension of the key; all products added up.",
+    )
+    st.latex(rf"q \cdot k = {numbers.product:.4f}")
+    st.latex(
+        rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {numbers.product:.4f} \times {numbers.scale:.4f} = {numbers.score:.4f}"
+    )
+    st.plotly_chart(score_bars(numbers, theme=look), key="score-bars", theme=None, config=_STILL)
+
+
+def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
+    st.markdown(
+        "**2 · Softmax over the row**", help="Every score of this query becomes a share; the shares add up to 1."
+    )
+    st.latex(rf"L = \ln \textstyle\sum_u e^{{s_u}} = {numbers.log_sum:.4f}")
+    st.latex(rf"p = e^{{s - L}} = e^{{{numbers.score:.4f} - {numbers.log_sum:.4f}}} = {numbers.weight:.4f}")
+    st.plotly_chart(row_bars(numbers, result, view.key, theme=look), key="row-bars", theme=None, config=_STILL)
+
+
+def _values(numbers: Cell, look: Theme) -> None:
+    st.markdown(
+        "**3 · Weighted sum of values**",
+        help="This token's value times its weight, added to those of all other tokens.",
+    )
+    st.latex(r"o = \textstyle\sum_u p_u\, v_u")
+    st.latex(rf"p\,v = {numbers.weight:.4f} \times v")
+    st.plotly_chart(value_bars(numbers, theme=look), key="value-bars", theme=None, config=_STILL)

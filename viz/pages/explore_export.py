@@ -1,0 +1,66 @@
+"""Explore's exits: a link, the picture, the numbers, the page, and the same thing in a notebook."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import export
+from core.types import Run
+from viz.figures import head_map, offline_page
+from viz.figures.summary import cell_sentence, head_sentence
+from viz.theme import Theme
+from viz.view import View
+
+
+def draw(result: Run, view: View, look: Theme) -> None:
+    """Downloads are made when they are asked for, not before."""
+    section = st.expander("Take it away", key="takeaway")
+    with section:
+        name = f"headlight-{view.model}-layer{view.layer}-head{view.head}"
+        with st.container(horizontal=True):
+            _download(
+                "Weights of this head (CSV)",
+                lambda: export.to_csv(result, view.layer, view.head),
+                f"{name}.csv",
+                "text/csv",
+            )
+            _download(
+                "Tensors of this layer (safetensors)", lambda: export.to_safetensors(result, view.layer),
+                f"{name}.safetensors", "application/octet-stream",
+            )  # fmt: skip
+            _download(
+                "Tensors of this layer (npz)",
+                lambda: export.to_npz(result, view.layer),
+                f"{name}.npz",
+                "application/octet-stream",
+            )
+            _download(
+                "This picture as a page (HTML, works offline)",
+                lambda: _page(result, view, look),
+                f"{name}.html",
+                "text/html",
+            )
+        st.caption("In a notebook, with Headlight's folder as the working directory:")
+        st.code(_snippet(view), language="python")
+
+
+def _download(label: str, make, file_name: str, mime: str) -> None:  # type: ignore[no-untyped-def]
+    st.download_button(label, make, file_name, mime, on_click="ignore", icon=":material/download:")
+
+
+def _page(result: Run, view: View, look: Theme) -> str:
+    figure = head_map(result, view.layer, view.head, skip_first=view.skip_first, theme=look)
+    summary = head_sentence(result, view.layer, view.head, view.query)
+    summary += f" {cell_sentence(result, view.layer, view.head, view.query, view.key)}."
+    return offline_page(result, view.layer, view.head, figure, summary, look.ink, look.ground)
+
+
+def _snippet(view: View) -> str:
+    return (
+        "from core import load_model, run\n"
+        "from viz.figures import head_map\n\n"
+        f"model = load_model({view.model!r})\n"
+        f"result = run(model, {view.text!r}, layers=[{view.layer}])\n"
+        f"result.layers[{view.layer}].weights[{view.head}, {view.query}, {view.key}]\n"
+        f"head_map(result, layer={view.layer}, head={view.head})\n"
+    )

@@ -1,0 +1,56 @@
+"""Explore's pictures: all heads of the layer small, the chosen one large."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.types import Run
+from viz import address
+from viz.components.chart_link import chart_link
+from viz.components.head_grid import head_grid
+from viz.figures import head_map, head_maps
+from viz.figures.summary import cell_sentence, head_sentence
+from viz.theme import Theme
+from viz.view import View
+
+CHART = "head_map"
+
+
+def draw(result: Run, view: View, look: Theme) -> None:
+    """Small multiples on the left, the large map on the right; clicks pick a head, a cell."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        _small(result, view, look)
+    with right:
+        _large(result, view, look)
+
+
+def _small(result: Run, view: View, look: Theme) -> None:
+    trace = result.layers[view.layer]
+    maps, mask = head_maps(result, view.layer, skip_first=view.skip_first)
+    head_grid(
+        maps, mask, trace.n_kv_heads, view.head, view.query, lut=look.lut(), key_name="grid", q_len=len(result.tokens),
+        notes=[head_sentence(result, view.layer, head, view.query) for head in range(trace.n_heads)], on_pick=_pick_head,
+    )  # fmt: skip
+
+
+def _large(result: Run, view: View, look: Theme) -> None:
+    figure = head_map(result, view.layer, view.head, skip_first=view.skip_first, theme=look)
+    summary = head_sentence(result, view.layer, view.head, view.query)
+    sentence = cell_sentence(result, view.layer, view.head, view.query, view.key)
+    st.text(sentence)
+    st.plotly_chart(
+        figure, key=CHART, theme=None, height=560, alt=f"{summary} {sentence}.",
+        config={"displaylogo": False, "toImageButtonOptions": {"filename": f"headlight-{view.model}-layer{view.layer}-head{view.head}",
+                                                                "scale": 2}},
+    )  # fmt: skip
+    size = len(result.tokens)
+    chart_link(f"st-key-{CHART}", (view.query, view.key), shape=(size, size), key_name="link", on_pick=_pick_cell)
+
+
+def _pick_head(head: int) -> None:
+    address.change(head=head)
+
+
+def _pick_cell(cell: tuple[int, int]) -> None:
+    address.change(query=cell[0], key=cell[1])

@@ -1,0 +1,63 @@
+"""Explore's overview: one number for every head of every layer, and the heads where it is largest."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.measures import MEASURES, ranked, survey
+from core.types import Run
+from viz import address
+from viz.components.chart_link import chart_link
+from viz.figures import survey_map
+from viz.theme import Theme
+from viz.view import View
+
+CHART, TOP = "survey_map", 8
+
+
+def draw(result: Run, view: View, look: Theme) -> None:
+    """Measure menu, ranking and map; a click on either goes to that head. Nothing is computed while it is closed."""
+    section = st.expander("Find heads: all layers at a glance", expanded=True, key="survey", on_change="rerun")
+    if not section.open:
+        return
+    with section:
+        _choose(view)
+        everyone = view.everyone and view.measure != "weight"
+        values = survey(result, view.measure, None if everyone else view.query, view.key)
+        _ranking(ranked(values, TOP), MEASURES[view.measure].unit, view)
+        figure = survey_map(
+            values.cpu().numpy(), MEASURES[view.measure].unit, chosen=(view.layer, view.head), theme=look
+        )
+        st.plotly_chart(
+            figure, key=CHART, theme=None, config={"displayModeBar": False}, alt="Every head's value, layer by layer."
+        )
+        chart_link(f"st-key-{CHART}", None, shape=tuple(values.shape), key_name="survey-link", on_pick=_pick)
+
+
+def _choose(view: View) -> None:
+    address.mirror("measure", view.measure)
+    address.mirror("everyone", view.everyone)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.selectbox(
+            "Rank heads by", list(MEASURES), format_func=lambda name: MEASURES[name].title, key="measure",
+            on_change=address.change_from, args=("measure", "measure"), width=320,
+        )  # fmt: skip
+        st.toggle(
+            "Mean over all tokens", key="everyone", on_change=address.change_from, args=("everyone", "everyone"),
+            disabled=view.measure == "weight",
+            help="Off: for the selected token alone. The weight on a picked token is always the selected token's.",
+        )  # fmt: skip
+
+
+def _ranking(heads: list[tuple[int, int, float]], unit: str, view: View) -> None:
+    with st.container(horizontal=True, gap="small", key="ranking"):
+        for place, (layer, head, value) in enumerate(heads):
+            here = (layer, head) == (view.layer, view.head)
+            st.button(
+                f"{layer}.{head}  {value:.3f}", key=f"rank-{place}", type="primary" if here else "secondary", on_click=_pick,
+                args=((layer, head),), help=f"Layer {layer}, head {head}: {value:.3f} {unit}",
+            )  # fmt: skip
+
+
+def _pick(place: tuple[int, int]) -> None:
+    address.change(layer=place[0], head=place[1])

@@ -1,0 +1,62 @@
+"""The only Streamlit caches: one engine a process, and the runs that visitors looked at last, bounded in bytes."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import threading
+
+import streamlit as st
+from cachetools import LRUCache
+
+from core.engine import Engine
+from core.model import Model
+from core.types import Run
+
+RUNS_BYTES = 256 * 2**20
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """The process's engine, on the device that --device names (after `--`), else the best there is."""
+    parser = argparse.ArgumentParser(prog="streamlit run app.py --", add_help=False)
+    parser.add_argument("--device")
+    return Engine(parser.parse_known_args(sys.argv[1:])[0].device)
+
+
+def model(name: str) -> Model:
+    """A model, loaded at first use behind a progress bar."""
+    shared = engine()
+    if shared.loaded(name):
+        return shared.model(name)
+    bar = st.progress(0.0, text="Loading the model…")
+    loaded = shared.model(name, progress=lambda done, what: bar.progress(done, text=f"First start: {what}…"))
+    bar.empty()
+    _calm_the_collector()
+    return loaded
+
+
+def run(name: str, text: str) -> Run:
+    """The text through all layers of a model; weights of a layer are made when a figure asks for them."""
+    kept, lock = _runs()
+    with lock:
+        found = kept.get((name, text))
+    if found is not None:
+        return found
+    result = engine().run(name, text)
+    with lock:
+        if result.nbytes <= RUNS_BYTES:
+            kept[name, text] = result
+    return result
+
+
+@st.cache_resource(show_spinner=False)
+def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
+    return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+def _calm_the_collector() -> None:
+    # Streamlit collects garbage after every rerun, which with torch imported holds the interpreter for 150 ms and more.
+    gc.collect()
+    gc.freeze()

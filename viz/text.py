@@ -1,0 +1,45 @@
+"""A visitor's text made safe and visible for Plotly, at this one place; elsewhere it goes out as plain text only.
+
+Plotly reads a small HTML (<b>, <a href>) and TeX between dollar signs in every label. Markdown gets no visitor's text.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+
+_CONTROL_PICTURES = {"\n": "↵", "\r": "␍", "\t": "⇥", " ": "␣"}
+_PLOTLY = {"$": "&#36;"}
+
+
+def visible(piece: str) -> str:
+    """A piece with its control and formatting characters shown as pictures; a blank piece as ␣."""
+    if piece and not piece.strip(" "):
+        return "␣" * len(piece)
+    return "".join(_picture(c) for c in piece.strip(" ")) or "∅"
+
+
+def _picture(c: str) -> str:
+    if c in _CONTROL_PICTURES and c != " ":
+        return _CONTROL_PICTURES[c]
+    if ord(c) < 0x20:
+        return chr(0x2400 + ord(c))
+    return (
+        f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") and c != "\u200d" else c
+    )
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, the last one an ellipsis if some are left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def plotly_text(piece: str, limit: int = 24) -> str:
+    """A piece as a Plotly label: visible, short, and never markup."""
+    escaped = html.escape(shorten(visible(piece), limit), quote=False)
+    return "".join(_PLOTLY.get(c, c) for c in escaped)
+
+
+def labels(pieces: tuple[str, ...], limit: int = 24) -> list[str]:
+    """All pieces as Plotly labels."""
+    return [plotly_text(piece, limit) for piece in pieces]

@@ -1,0 +1,72 @@
+"""Colours with one meaning each, light and dark, safe for colour-blind eyes; imports Plotly's colour maths alone.
+
+Roles are Okabe and Ito's palette (Color Universal Design, 2008); the ramp for weights is ColorBrewer's Blues in light
+mode and its mirror on a dark ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+FONT = "Source Sans Pro, Source Sans, system-ui, sans-serif"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """name: 'light' or 'dark'; ink, ground, faint: text, background, lines; query … position: roles; ramp: 0 to 1."""
+
+    name: str
+    ink: str
+    ground: str
+    faint: str
+    query: str
+    key: str
+    value: str
+    latent: str
+    position: str
+    ramp: tuple[str, ...]
+
+    @property
+    def colorscale(self) -> list[list[float | str]]:
+        """The ramp as Plotly wants it."""
+        return [[i / (len(self.ramp) - 1), colour] for i, colour in enumerate(self.ramp)]
+
+    def lut(self) -> np.ndarray:
+        """The ramp as 256 colours, uint8 (256, 3)."""
+        colours = sample_colorscale(self.colorscale, np.linspace(0, 1, 256).tolist())
+        return np.array([unlabel_rgb(colour) for colour in colours]).round().astype(np.uint8)
+
+    def layout(self) -> go.Layout:
+        """What every figure shares."""
+        axis = {"gridcolor": self.faint, "zeroline": False, "linecolor": self.faint, "tickcolor": self.faint}
+        return go.Layout(
+            font={"family": FONT, "size": 13, "color": self.ink},
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            margin={"l": 8, "r": 8, "t": 40, "b": 8},
+            hoverlabel={"font": {"family": FONT, "size": 13}, "align": "left"},
+            xaxis=axis,
+            yaxis=axis,
+        )
+
+
+LIGHT = Theme(
+    name="light", ink="#1a1c22", ground="#ffffff", faint="#d9dde3",
+    query="#0072b2", key="#c2570c", value="#00855f", latent="#b05a8c", position="#8a6d00",
+    ramp=("#ffffff", "#deebf7", "#9ecae1", "#4292c6", "#08519c", "#08306b"),
+)  # fmt: skip
+
+DARK = Theme(
+    name="dark", ink="#e8eaee", ground="#101318", faint="#333b47",
+    query="#56b4e9", key="#ee8a4a", value="#3fc79f", latent="#dd94bd", position="#e0c04a",
+    ramp=("#161b22", "#14324f", "#1b5c8f", "#3f93c9", "#93cbee", "#f2faff"),
+)  # fmt: skip
+
+
+def theme(name: str | None) -> Theme:
+    """The theme called 'dark', else the light one."""
+    return DARK if name == "dark" else LIGHT
