@@ -1,11 +1,37 @@
-"""Headlight: what each attention head looks at, and what it costs to remember it. `make run`, or streamlit run app.py."""
+"""Headlight: what each attention head looks at, and what it costs to remember it. `make run`, or streamlit run app.py.
 
+The pages are in viz/frame.py; here they become a web app together with the scripts of their browser-side parts.
+"""
+
+from pathlib import Path
+
+import plotly
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
 
-from viz.pages import explore
+from viz.components.parts import scripts
 
-st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
-PAGES = [
-    st.Page(explore.page, title="Explore", icon=":material/visibility:", default=True),
-]
-st.navigation(PAGES, position="top").run()
+PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+SCRIPTS = scripts()
+
+
+async def script(request: Request) -> Response:
+    """One component's script; its address changes with its content."""
+    text = SCRIPTS.get(request.path_params["name"])
+    if text is None:
+        return Response(status_code=404)
+    return Response(text, media_type="text/javascript", headers=FOREVER)
+
+
+async def plotly_js(request: Request) -> Response:
+    """plotly.js as the installed plotly package brings it, so that nothing comes from elsewhere."""
+    return FileResponse(PLOTLY, media_type="text/javascript", headers={"Cache-Control": "public, max-age=86400"})
+
+
+app = st.App(
+    "viz/frame.py",
+    routes=[Route("/headlight/plotly.min.js", plotly_js), Route("/headlight/{name}.js", script)],
+)

@@ -54,6 +54,13 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def spaced(self) -> tuple[str, ...]:
+        """The pieces, each with the blanks that stand before it in the text, so that the sentence reads as it was typed."""
+        befores = (0, *(end for _, end in self.spans[:-1]))
+        gaps = (self.text[before:start] for before, (start, _) in zip(befores, self.spans, strict=True))
+        return tuple(gap + piece if gap.isspace() else piece for gap, piece in zip(gaps, self.pieces, strict=True))
+
 
 @dataclass(frozen=True)
 class Step:

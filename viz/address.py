@@ -9,34 +9,40 @@ import streamlit as st
 
 from viz.view import View, from_link, to_link
 
-# What the session remembers: the view, the link that was last read or written, and whether a control has just changed
-# the view. A control's change wins over an address that the browser has not yet caught up with; without one, another
-# address means Back, Forward or a link.
-_VIEW, _LINK, _TOUCHED = "view", "link", "touched"
+# What the session remembers: the view; whether this run has to write it out; what the link asked for in vain.
+_VIEW, _CHANGED, _NOTES = "view", "changed", "notes"
 
 
 def read(fallback: View) -> tuple[View, list[str]]:
-    """The view to show, with notes on what the link asked for in vain."""
-    link = st.query_params.to_dict()
-    touched = st.session_state.pop(_TOUCHED, False)
-    if _VIEW in st.session_state and (touched or link == st.session_state.get(_LINK)):
-        return st.session_state[_VIEW], []
-    return from_link(link, fallback)
+    """The view to show, with notes on what its link asked for in vain.
+
+    The address bar is read when a session begins and when the visitor goes back or forward (`moved`). In between the
+    session knows better: a browser may send an address that is one change behind.
+    """
+    if _VIEW not in st.session_state:
+        moved(st.query_params.to_dict(), fallback)
+    return st.session_state[_VIEW], st.session_state.pop(_NOTES, [])
+
+
+def moved(link: dict[str, str], fallback: View) -> None:
+    """For the browser's Back and Forward, and at the start: the view that another link asks for."""
+    st.session_state[_VIEW], st.session_state[_NOTES] = from_link(link, fallback)
+    st.session_state[_CHANGED] = True
 
 
 def write(view: View) -> None:
-    """Puts the view into the session and the address bar; a change makes an entry in the browser's history."""
+    """Puts the view into the session and, if a choice changed it, into the address bar, where it makes a history entry."""
+    changed = st.session_state.pop(_CHANGED, False) or view != st.session_state[_VIEW]
     st.session_state[_VIEW] = view
     link = to_link(view)
-    st.session_state[_LINK] = link
-    if link != st.query_params.to_dict():
+    if changed and link != st.query_params.to_dict():
         st.query_params.from_dict(link)
 
 
 def change(**fields: Any) -> None:
     """For callbacks: the view with some fields replaced."""
     st.session_state[_VIEW] = replace(st.session_state[_VIEW], **fields)
-    st.session_state[_TOUCHED] = True
+    st.session_state[_CHANGED] = True
 
 
 def change_from(field: str, widget: str) -> None:

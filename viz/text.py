@@ -43,3 +43,16 @@ def plotly_text(piece: str, limit: int = 24) -> str:
 def labels(pieces: tuple[str, ...], limit: int = 24) -> list[str]:
     """All pieces as Plotly labels."""
     return [plotly_text(piece, limit) for piece in pieces]
+
+
+def shorten_label(label: str, limit: int = 14) -> str:
+    """A label of `labels` for the side of a map: its text cut to `limit` characters, escaped again."""
+    return html.escape(shorten(html.unescape(label), limit), quote=False).replace("$", _PLOTLY["$"])
+
+
+def label_room(names: list[str], size: int) -> int:
+    """Estimated width in pixels of the widest label at a font size; wide (East Asian) characters count double."""
+    plain = (html.unescape(name) for name in names)
+    return round(
+        size * max((sum(1.1 if unicodedata.east_asian_width(c) in "WF" else 0.58 for c in n) for n in plain), default=0)
+    )

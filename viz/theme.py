@@ -7,9 +7,10 @@ mode and its mirror on a dark ground.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 FONT = "Source Sans Pro, Source Sans, system-ui, sans-serif"
@@ -35,23 +36,26 @@ class Theme:
         """The ramp as Plotly wants it."""
         return [[i / (len(self.ramp) - 1), colour] for i, colour in enumerate(self.ramp)]
 
+    @cache  # noqa: B019  # two themes, for good
     def lut(self) -> np.ndarray:
         """The ramp as 256 colours, uint8 (256, 3)."""
         colours = sample_colorscale(self.colorscale, np.linspace(0, 1, 256).tolist())
         return np.array([unlabel_rgb(colour) for colour in colours]).round().astype(np.uint8)
 
-    def layout(self) -> go.Layout:
-        """What every figure shares."""
-        axis = {"gridcolor": self.faint, "zeroline": False, "linecolor": self.faint, "tickcolor": self.faint}
-        return go.Layout(
-            font={"family": FONT, "size": 13, "color": self.ink},
-            paper_bgcolor="rgba(0,0,0,0)",
-            plot_bgcolor="rgba(0,0,0,0)",
-            margin={"l": 8, "r": 8, "t": 40, "b": 8},
-            hoverlabel={"font": {"family": FONT, "size": 13}, "align": "left"},
-            xaxis=axis,
-            yaxis=axis,
-        )
+    def layout(self, **more: Any) -> dict[str, Any]:
+        """What every figure shares, with `more` for one figure; `more` wins, axes are merged."""
+        axis = {"gridcolor": self.faint, "zeroline": False, "linecolor": self.faint, "automargin": True}
+        shared = {
+            "font": {"family": FONT, "size": 13, "color": self.ink},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+            "hoverlabel": {"font": {"family": FONT, "size": 13}, "align": "left"},
+            "xaxis": {},
+            "yaxis": {},
+        }
+        axes = {name: axis | more.get(name, {}) for name in (shared | more) if name[1:5] == "axis"}
+        return shared | more | axes
 
 
 LIGHT = Theme(

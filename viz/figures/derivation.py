@@ -8,8 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.types import Run, Trace
-from viz.text import labels
+from viz.text import label_room, labels
 from viz.theme import LIGHT, Theme
+
+
+MAX_NAMES = 48
+Panels = tuple[tuple[str, np.ndarray, str | list[str]], ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def cell(trace: Trace, head: int, query: int, key: int) -> Cell:
 
 def score_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
     """Query, key and their product, dimension by dimension; the product's bars add up to q·k."""
-    panels = (
+    panels: Panels = (
         ("q", numbers.q, theme.query),
         ("k", numbers.k, theme.key),
         ("q × k", numbers.q * numbers.k, theme.ink),
@@ -75,13 +79,13 @@ def score_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
 def row_bars(numbers: Cell, result: Run, key: int, *, theme: Theme = LIGHT) -> go.Figure:
     """The query's whole row before and after the softmax, token by token; the picked key in its colour."""
     colours = [theme.key if i == key else theme.query for i in range(len(numbers.scores))]
-    panels = (("score", numbers.scores, colours), ("weight", numbers.weights, colours))
+    panels: Panels = (("score", numbers.scores, colours), ("weight", numbers.weights, colours))
     return _panels(panels, "key, looked at", labels(result.tokens.pieces, 14), theme)
 
 
 def value_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
     """The key's value, its share in the head's output (weight x value), and the output that all keys add up to."""
-    panels = (
+    panels: Panels = (
         ("v", numbers.v, theme.value),
         ("p × v", numbers.weight * numbers.v, theme.value),
         ("output", numbers.mixed, theme.ink),
@@ -89,31 +93,32 @@ def value_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
     return _panels(panels, "dimension of the head", None, theme)
 
 
-def _panels(panels: tuple, x_title: str, names: list[str] | None, theme: Theme) -> go.Figure:
-    height = 1 / len(panels)
-    figure = go.Figure(
-        layout=theme.layout().update(margin={"t": 8, "l": 56}, height=100 * len(panels) + 70, showlegend=False)
-    )
+def _panels(panels: Panels, x_title: str, names: list[str] | None, theme: Theme) -> go.Figure:
+    bars, axes = [], {}
     for index, (name, values, colour) in enumerate(panels):
-        axis = "" if index == 0 else str(index + 1)
-        bar = go.Bar(
-            x=np.arange(len(values)), y=np.asarray(values, np.float32), marker={"color": colour, "line": {"width": 0}},
-            yaxis=f"y{axis}", hovertemplate="%{x}: %{y:.4f}<extra>" + name + "</extra>",
+        axis = str(index + 1) if index else ""
+        top = 1 - index / len(panels)
+        axes[f"yaxis{axis}"] = {
+            "domain": [top - 0.82 / len(panels), top],
+            "title": name,
+            "nticks": 4,
+            "automargin": False,
+        }
+        bars.append(
+            {"type": "bar", "x": np.arange(len(values)), "y": np.asarray(values, np.float32), "yaxis": f"y{axis}",
+             "marker": {"color": colour, "line": {"width": 0}}, "hovertemplate": "%{x}: %{y:.4f}<extra>" + name + "</extra>"}
         )  # fmt: skip
-        top = 1 - index * height
-        figure.add_trace(bar)
-        figure.layout[f"yaxis{axis}"] = {
-            "domain": [top - height * 0.82, top], "title": {"text": name, "standoff": 6}, "nticks": 4,
-            "gridcolor": theme.faint, "zerolinecolor": theme.faint,
-        }  # fmt: skip
-    figure.update_xaxes(title=x_title, anchor=f"y{len(panels)}", showgrid=False, **_ticks(names))
-    return figure
+    room = label_room(names, 12) if names and len(names) <= MAX_NAMES else 16
+    x = {"title": x_title, "anchor": f"y{len(panels)}", "showgrid": False, "automargin": False} | _ticks(names)
+    margin = {"t": 8, "l": 60, "r": 8, "b": room + 30}
+    height = 100 * len(panels) + 38 + room
+    return go.Figure(bars, theme.layout(xaxis=x, margin=margin, height=height, showlegend=False, **axes))
 
 
 def _ticks(names: list[str] | None) -> dict[str, object]:
     if names is None:
         return {}
-    if len(names) > 48:  # positions instead of words that would not fit
+    if len(names) > MAX_NAMES:  # positions instead of words that would not fit
         return {}
     return {"tickvals": np.arange(len(names)), "ticktext": names, "tickangle": -60}
 

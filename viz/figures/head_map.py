@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
 from core.errors import InputError
 from core.types import Run
-from viz.text import labels
+from viz.text import label_room, labels, shorten_label
 from viz.theme import LIGHT, Theme
 
 MAX_LABELS = 64  # more do not fit; hovering still names every token
@@ -24,10 +26,8 @@ def head_map(result: Run, layer: int, head: int, *, skip_first: bool = False, th
     if not 0 <= head < trace.n_heads:
         raise InputError(f"head {head} does not exist: layer {layer} has heads 0 to {trace.n_heads - 1}")
     weights = visible_weights(trace.weights[head].float().cpu().numpy(), trace.mask.cpu().numpy())
-    top = colour_top(weights, skip_first)
-    return _figure(weights, labels(result.tokens.pieces), top, skip_first, theme).update_layout(
-        title={"text": f"Layer {layer} · head {head}", "x": 0, "font": {"size": 15}}
-    )
+    names = labels(result.tokens.pieces)
+    return _figure(weights, names, f"Layer {layer} · head {head}", skip_first, theme)
 
 
 def visible_weights(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -43,11 +43,11 @@ def colour_top(weights: np.ndarray, skip_first: bool) -> float:
     return float(rest.max()) or 1.0
 
 
-def _figure(weights: np.ndarray, names: list[str], top: float, skip_first: bool, theme: Theme) -> go.Figure:
+def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool, theme: Theme) -> go.Figure:
     heat = go.Heatmap(
         z=weights,
         zmin=0,
-        zmax=top,
+        zmax=colour_top(weights, skip_first),
         colorscale=theme.colorscale,
         hoverongaps=False,
         hovertemplate="%{y} looks at %{x}: %{z:.3f}<extra></extra>",
@@ -60,42 +60,46 @@ def _figure(weights: np.ndarray, names: list[str], top: float, skip_first: bool,
     shown = go.Scatter(
         x=[0], y=[0], xaxis="x2", yaxis="y2", mode="markers", opacity=0, hoverinfo="skip", showlegend=False
     )
-    size = len(names)
-    square = {"range": [-0.5, size - 0.5], "showgrid": False, "zeroline": False, "constrain": "domain"}
+    size, beside = len(names), _beside(names)
+    square = {"range": [-0.5, size - 0.5], "showgrid": False, "constrain": "domain", "automargin": False}
     reverse = square | {"range": [size - 0.5, -0.5]}
-    all_ticks = {"tickvals": np.arange(size), "ticktext": names, "showticklabels": False, "ticks": ""}
-    few = _thinned(names)
-    return go.Figure(
-        [heat, shown],
-        theme.layout().update(
-            xaxis=square | all_ticks,
-            yaxis=reverse | all_ticks | {"scaleanchor": "x"},
-            xaxis2=square | few | {"overlaying": "x", "matches": "x", "side": "bottom", "tickangle": -60 if size > 6 else 0,
-                                   "title": {"text": "key, looked at", "font": {"color": theme.key}}},
-            yaxis2=reverse | few | {"overlaying": "y", "matches": "y", "side": "left",
-                                    "title": {"text": "query, looking", "font": {"color": theme.query}}},
-            hovermode="closest",
-        ),
-    )  # fmt: skip
+    hidden = {"tickvals": np.arange(size), "ticktext": names, "showticklabels": False, "ticks": ""}
+    room = label_room(beside["ticktext"], beside["tickfont"]["size"])
+    key_title = {"text": "key, looked at", "font": {"color": theme.key}, "standoff": 6}
+    query_title = {"text": "query, looking", "font": {"color": theme.query}, "standoff": 6}
+    layout = theme.layout(
+        xaxis=square | hidden | {"constraintoward": "left"},
+        yaxis=reverse | hidden | {"scaleanchor": "x", "constraintoward": "top"},
+        xaxis2=square | beside | {"overlaying": "x", "matches": "x", "tickangle": -60, "title": key_title},
+        yaxis2=reverse | beside | {"overlaying": "y", "matches": "y", "title": query_title},
+        hovermode="closest",
+        height=620,
+        title={"text": title, "x": 0, "y": 0.985, "font": {"size": 15}},
+        # Margins from the labels' estimated widths: measuring them would cost the browser a second drawing.
+        margin={"t": 64, "l": room + 32, "b": room + 32, "r": 8},
+    )
+    return go.Figure([heat, shown], layout)
 
 
-def _thinned(names: list[str]) -> dict[str, object]:
+def _beside(names: list[str]) -> dict[str, Any]:
     every = -(-len(names) // MAX_LABELS)
     size = 12 if len(names) <= 32 else 10 if len(names) <= 48 else 8
-    return {
-        "tickvals": np.arange(0, len(names), every),
-        "ticktext": names[::every],
-        "ticks": "",
-        "tickfont": {"size": size},
-    }
+    few = [shorten_label(name) for name in names[::every]]
+    return {"tickvals": np.arange(0, len(names), every), "ticktext": few, "ticks": "", "tickfont": {"size": size}}
 
 
 def _legend(skip_first: bool, theme: Theme) -> dict[str, object]:
-    text = "weight; first token<br>left out of the scale" if skip_first else "weight"
+    text = "weight (first token left out of the scale)" if skip_first else "weight"
     return {
-        "title": {"text": text, "side": "right"},
-        "thickness": 10,
+        "title": {"text": text, "side": "top"},
+        "orientation": "h",
+        "thickness": 8,
         "outlinewidth": 0,
-        "len": 0.8,
+        "len": 0.45,
+        "x": 1,
+        "xanchor": "right",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "nticks": 4,
         "tickformat": ".2~f",
     }

@@ -28,12 +28,15 @@ def survey_map(
         hovertemplate="layer %{y} · head %{x}: %{z:.3f} " + unit + "<extra></extra>",
         colorbar={"title": {"text": unit, "side": "right"}, "thickness": 10, "outlinewidth": 0, "len": 0.9},
     )
-    figure = go.Figure(heat, theme.layout())
-    figure.update_layout(margin={"t": 8}, height=90 + max(16 * n_layers, 140), shapes=_outline(chosen, theme))
-    whole = {"dtick": 1, "tick0": 0, "showgrid": False, "ticks": ""}
-    figure.update_xaxes(title="head", range=[-0.5, n_heads - 0.5], **whole)
-    figure.update_yaxes(title="layer", range=[n_layers - 0.5, -0.5], **(whole | {"dtick": 1 if n_layers <= 12 else 2}))
-    return figure
+    whole = {"dtick": 1, "tick0": 0, "showgrid": False, "ticks": "", "automargin": False}
+    layout = theme.layout(
+        xaxis=whole | {"title": "head", "range": [-0.5, n_heads - 0.5]},
+        yaxis=whole | {"title": "layer", "range": [n_layers - 0.5, -0.5], "dtick": 1 if n_layers <= 12 else 2},
+        margin={"t": 8, "l": 48, "b": 44, "r": 8},
+        height=90 + max(16 * n_layers, 140),
+        shapes=_outline(chosen, theme),
+    )
+    return go.Figure(heat, layout)
 
 
 def _outline(chosen: tuple[int, int] | None, theme: Theme) -> list[dict[str, object]]:

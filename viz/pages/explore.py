@@ -13,26 +13,32 @@ from core.model import Model
 from core.registry import MODELS
 from core.types import Run
 from viz import address, store
+from viz.components.share import share
 from viz.components.token_strip import token_strip
 from viz.figures.summary import head_sentence, strongest_key
 from viz.pages import explore_derivation, explore_export, explore_maps, explore_survey
 from viz.theme import Theme, theme
 from viz.view import View, follow, settle
 
+_HEADING = (
+    "<h1 class='headlight'>Headlight <small>what each attention head of a real, trained model looks at</small></h1>"
+)
 _SHOWN, _FOLLOW = "shown", "follow"  # session: the tokens on screen; the tokens that the picked ones are to follow
 
 
 def page() -> None:
     """The whole page, top to bottom."""
     names = [name for name, row in MODELS.items() if row.installed]
-    view, notes = address.read(View(text=examples()[0].text, model=names[0] if names else ""))
+    fallback = View(text=examples()[0].text, model=names[0] if names else "")
+    view, notes = address.read(fallback)
     if not names:
         st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
         return
     if view.model not in names:
         notes.append(f"The link's model is not on this machine; showing {MODELS[names[0]].title}.")
         view = replace(view, model=names[0], layer=None, head=None)
-    _ask_for_text(view)
+    st.html(_HEADING)
+    _ask_for_text(view, fallback)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
     model = store.model(view.model)
     result = _read_text(view)
@@ -53,8 +59,8 @@ def _keep(view: View) -> None:
     address.write(view)
 
 
-def _ask_for_text(view: View) -> None:
-    box, menu = st.columns([5, 1], vertical_alignment="bottom")
+def _ask_for_text(view: View, fallback: View) -> None:
+    box, menu, link = st.columns([6, 1, 1], vertical_alignment="bottom")
     address.mirror("text", view.text)
     limits = store.engine().limits
     box.text_input(
@@ -67,6 +73,9 @@ def _ask_for_text(view: View) -> None:
                 example.title, key=f"example-{index}", help=example.text, type="tertiary", on_click=address.change,
                 kwargs={"text": example.text, "layer": None, "head": None, "query": None, "key": None},
             )  # fmt: skip
+
+    with link:
+        share(key_name="share", on_move=lambda parameters: address.moved(parameters, fallback))
 
 
 def _text_changed() -> None:
@@ -151,7 +160,7 @@ def _spot(view: View) -> Spot:
 def _draw(result: Run, view: View, look: Theme) -> None:
     trace = result.layers[view.layer]
     token_strip(
-        result.tokens.pieces, result.tokens.special, trace.weights[view.head].float().cpu().numpy(), trace.mask.cpu().numpy(),
+        result.tokens.spaced, result.tokens.special, trace.weights[view.head].float().cpu().numpy(), trace.mask.cpu().numpy(),
         view.query, view.key, lut=look.lut(), key_name="strip", sink=view.skip_first, on_pick=_pick_query,
     )  # fmt: skip
     explore_maps.draw(result, view, look)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from core.types import Run
+from viz.components.chart import chart
 from viz.figures.derivation import Cell, cell, row_bars, score_bars, value_bars
 from viz.figures.summary import cell_sentence
 from viz.theme import Theme
 from viz.view import View
-
-_STILL = {"displayModeBar": False}
 
 
 def draw(result: Run, view: View, look: Theme) -> None:
@@ -48,7 +47,11 @@ def _score(numbers: Cell, width: int, look: Theme) -> None:
     st.latex(
         rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {numbers.product:.4f} \times {numbers.scale:.4f} = {numbers.score:.4f}"
     )
-    st.plotly_chart(score_bars(numbers, theme=look), key="score-bars", theme=None, config=_STILL)
+    chart(
+        score_bars(numbers, theme=look),
+        key_name="score-bars",
+        alt="The query, the key and their product, dimension by dimension.",
+    )
 
 
 def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
@@ -57,7 +60,11 @@ def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
     )
     st.latex(rf"L = \ln \textstyle\sum_u e^{{s_u}} = {numbers.log_sum:.4f}")
     st.latex(rf"p = e^{{s - L}} = e^{{{numbers.score:.4f} - {numbers.log_sum:.4f}}} = {numbers.weight:.4f}")
-    st.plotly_chart(row_bars(numbers, result, view.key, theme=look), key="row-bars", theme=None, config=_STILL)
+    chart(
+        row_bars(numbers, result, view.key, theme=look),
+        key_name="row-bars",
+        alt="Scores and weights of the whole row, token by token.",
+    )
 
 
 def _values(numbers: Cell, look: Theme) -> None:
@@ -67,4 +74,8 @@ def _values(numbers: Cell, look: Theme) -> None:
     )
     st.latex(r"o = \textstyle\sum_u p_u\, v_u")
     st.latex(rf"p\,v = {numbers.weight:.4f} \times v")
-    st.plotly_chart(value_bars(numbers, theme=look), key="value-bars", theme=None, config=_STILL)
+    chart(
+        value_bars(numbers, theme=look),
+        key_name="value-bars",
+        alt="The value, its weighted share, and the head's output, dimension by dimension.",
+    )

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.types import Run
 from viz import address
-from viz.components.chart_link import chart_link
+from viz.components.chart import chart
 from viz.components.head_grid import head_grid
 from viz.figures import head_map, head_maps
 from viz.figures.summary import cell_sentence, head_sentence
@@ -38,14 +38,12 @@ def _large(result: Run, view: View, look: Theme) -> None:
     figure = head_map(result, view.layer, view.head, skip_first=view.skip_first, theme=look)
     summary = head_sentence(result, view.layer, view.head, view.query)
     sentence = cell_sentence(result, view.layer, view.head, view.query, view.key)
-    st.text(sentence)
-    st.plotly_chart(
-        figure, key=CHART, theme=None, height=560, alt=f"{summary} {sentence}.",
-        config={"displaylogo": False, "toImageButtonOptions": {"filename": f"headlight-{view.model}-layer{view.layer}-head{view.head}",
-                                                                "scale": 2}},
-    )  # fmt: skip
     size = len(result.tokens)
-    chart_link(f"st-key-{CHART}", (view.query, view.key), shape=(size, size), key_name="link", on_pick=_pick_cell)
+    chart(
+        figure, key_name=CHART, alt=f"{summary} {sentence}.",
+        file_name=f"headlight-{view.model}-layer{view.layer}-head{view.head}",
+        shape=(size, size), picked=(view.query, view.key), on_pick=_pick_cell,
+    )  # fmt: skip
 
 
 def _pick_head(head: int) -> None:

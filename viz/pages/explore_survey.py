@@ -7,7 +7,7 @@ import streamlit as st
 from core.measures import MEASURES, ranked, survey
 from core.types import Run
 from viz import address
-from viz.components.chart_link import chart_link
+from viz.components.chart import chart
 from viz.figures import survey_map
 from viz.theme import Theme
 from viz.view import View
@@ -28,10 +28,9 @@ def draw(result: Run, view: View, look: Theme) -> None:
         figure = survey_map(
             values.cpu().numpy(), MEASURES[view.measure].unit, chosen=(view.layer, view.head), theme=look
         )
-        st.plotly_chart(
-            figure, key=CHART, theme=None, config={"displayModeBar": False}, alt="Every head's value, layer by layer."
-        )
-        chart_link(f"st-key-{CHART}", None, shape=tuple(values.shape), key_name="survey-link", on_pick=_pick)
+        chart(
+            figure, key_name=CHART, alt="Every head's value, layer by layer.", shape=tuple(values.shape), on_pick=_pick,
+        )  # fmt: skip
 
 
 def _choose(view: View) -> None:

@@ -1,0 +1,149 @@
+"""How long a person waits on Explore: from an edit, a click or a hover to the painted picture, in a real browser.
+
+    python -m benchmarks.explore [--rounds 20]
+
+Prints medians and 90th percentiles in milliseconds, and the bytes that one interaction sends to the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page
+
+from tests.browser import chromium, server
+
+WORDS = "river house music winter garden window doctor market bridge silver flower coffee summer planet letter engine".split()
+
+# Resolves once `ready` holds and the frame that shows it has been painted: a message posted inside an animation frame
+# arrives after that frame's paint.
+PAINTED = """([begin, ready]) => new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error("not painted within 15 s: " + ready)), 15000);
+  const isReady = new Function("return " + ready), start = performance.now();
+  const afterPaint = (then) => requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = then;
+    channel.port2.postMessage(0);
+  });
+  new Function(begin)();
+  const look = () => isReady()
+    ? afterPaint(() => resolve(performance.now() - start))
+    : requestAnimationFrame(look);
+  requestAnimationFrame(look);
+})"""
+CHART = "document.querySelector('.st-key-head_map .js-plotly-plot')"
+
+
+def sentence(n_tokens: int) -> str:
+    """A text of n_tokens one-token words, the two special tokens of MiniLM counted."""
+    words = [("the", "big", "cat", "saw", "a", "red", "dog", "and")[i % 8] for i in range(n_tokens - 4)]
+    return " ".join(["the", "start", *words])
+
+
+class Counter:
+    """Bytes that the server sends over the websocket."""
+
+    def __init__(self, page: Page) -> None:
+        self.bytes = 0
+        page.on("websocket", lambda socket: socket.on("framereceived", self._count))
+
+    def _count(self, frame: bytes | str) -> None:
+        self.bytes += len(frame)
+
+
+def measure(
+    page: Page, counter: Counter, rounds: int, act: Callable[[int], tuple[str, str]]
+) -> tuple[list[float], list[int]]:
+    """Times and bytes of `rounds` actions; `act(i)` gives what begins it and what must then hold, in JavaScript."""
+    times, sent = [], []
+    for i in range(rounds + 3):
+        before = counter.bytes
+        begin, ready = act(i)
+        times.append(page.evaluate(PAINTED, [begin, ready]))
+        page.wait_for_timeout(600)  # the rest of the page settles, so that actions do not overlap
+        sent.append(counter.bytes - before)
+    return times[3:], sent[3:]
+
+
+def edit(n_tokens: int) -> Callable[[int], tuple[str, str]]:
+    """Replaces the first word and presses Enter; done when the map's first word is the new one."""
+
+    def act(i: int) -> tuple[str, str]:
+        word = WORDS[i % len(WORDS)]
+        text = sentence(n_tokens).replace("start", word)
+        begin = f"""
+          const box = document.querySelector('.st-key-text input');
+          const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
+          box.focus(); set.call(box, {text!r}); box.dispatchEvent(new Event('input', {{bubbles: true}}));
+          setTimeout(() => box.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter', code: 'Enter', keyCode: 13, bubbles: true}})), 0);"""
+        return begin, f"{CHART}.layout.xaxis.ticktext.includes({word!r})"
+
+    return act
+
+
+def switch_head(i: int) -> tuple[str, str]:
+    """Clicks another small map; done when the large map's title names it."""
+    head = 1 + i % 2 * 3
+    return (
+        f"document.querySelector('[data-testid=head-{head}]').click()",
+        f"{CHART}.layout.title.text.endsWith('head {head}')",
+    )
+
+
+def hover_token(i: int) -> tuple[str, str]:
+    """Moves over a token; done when the caption names it."""
+    token = 3 + i % 5
+    begin = f"""const t = document.querySelector('[data-testid=token-{token}]');
+        t.dispatchEvent(new PointerEvent('pointerover', {{bubbles: true, pointerType: 'mouse'}}));
+        t.dispatchEvent(new MouseEvent('mouseover', {{bubbles: true}}));
+        t.dispatchEvent(new PointerEvent('pointerenter', {{pointerType: 'mouse'}}));
+        t.dispatchEvent(new MouseEvent('mouseenter'));
+        window.__word = t.getAttribute('aria-label');"""
+    return begin, "true"
+
+
+def open_page(page: Page, address: str, model: str, n_tokens: int) -> None:
+    """Opens Explore on a text of that length and waits for the first picture."""
+    link = urlencode({"model": model, "text": sentence(n_tokens), "layer": 3, "head": 1, "query": 2})
+    page.goto(f"{address}/?{link}")
+    page.wait_for_selector(".st-key-head_map .heatmaplayer image", timeout=60_000)
+    page.wait_for_timeout(2_000)
+
+
+def main() -> None:
+    """Runs every case and prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=20)
+    rounds = parser.parse_args().rounds
+    cases = [
+        ("edit, MiniLM, 32 tokens", "minilm", 32, edit(32), 200),
+        ("edit, MiniLM, 128 tokens", "minilm", 128, edit(128), 450),
+        ("edit, SmolLM2, 32 tokens", "smollm2", 32, edit(32), 700),
+        ("switch head, MiniLM, 32 tokens", "minilm", 32, switch_head, 100),
+        ("switch head, SmolLM2, 32 tokens", "smollm2", 32, switch_head, 100),
+        ("hover a token, MiniLM, 32 tokens", "minilm", 32, hover_token, 100),
+    ]
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {rounds} rounds")
+    print(f"{'interaction':36}{'median ms':>10}{'p90 ms':>8}{'bar ms':>8}{'bytes':>10}")
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as address, chromium() as browser:
+        for name, model, n_tokens, act, bar in cases:
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            counter = Counter(page)
+            open_page(page, address, model, n_tokens)
+            times, sent = measure(page, counter, rounds, act)
+            p90 = statistics.quantiles(times, n=10)[-1]
+            print(
+                f"{name:36}{statistics.median(times):10.0f}{p90:8.0f}{bar:8}{statistics.median(sent):10,.0f}",
+                flush=True,
+            )
+            page.close()
+
+
+if __name__ == "__main__":
+    main()

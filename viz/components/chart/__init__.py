@@ -1,0 +1,47 @@
+"""A Plotly figure that is updated in place, linked with the other parts of the page, its cells pickable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import plotly.graph_objects as go
+
+from viz.components.packing import pack
+from viz.components.parts import on_pick_change, picked_cell, register
+
+_mount = register("chart", isolate_styles=False)
+
+
+def chart(
+    figure: go.Figure,
+    *,
+    key_name: str,
+    alt: str,
+    file_name: str = "",
+    shape: tuple[int, int] | None = None,
+    picked: tuple[int, int] | None = None,
+    on_pick: Callable[[tuple[int, int]], object] | None = None,
+) -> tuple[int, int] | None:
+    """Draw `figure` at its layout's height and the column's width; a change of the figure changes the drawing in place.
+
+    key_name: Streamlit's key; keep it the same over reruns. alt: the picture in words, for screen readers.
+    file_name: without ending; given, a toolbar offers PNG, SVG, zoom and pan.
+    shape: (rows, columns) of a heatmap on numeric axes whose cells can be picked. picked: the (row, column) to mark.
+    on_pick: called before the rerun with the picked (row, column), already checked against `shape`.
+
+    Returns the picked cell during the one rerun that the pick caused, else None.
+    """
+    meta = {
+        "figure": figure.to_json(validate=False),
+        "height": figure.layout.height or 450,
+        "alt": alt,
+        "file_name": file_name,
+        "shape": None if shape is None else [int(n) for n in shape],
+        "picked": None if picked is None else {"query": int(picked[0]), "key": int(picked[1])},
+    }
+
+    def read(value: object) -> tuple[int, int] | None:
+        return None if shape is None else picked_cell(value, shape)
+
+    result = _mount(key=key_name, data=pack(meta), on_pick_change=on_pick_change(key_name, read, on_pick))
+    return read(result.get("pick"))

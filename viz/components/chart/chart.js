@@ -1,0 +1,296 @@
+// A Plotly figure that is updated in place (Streamlit's own chart is built anew for every change), whose cells can be
+// picked by mouse and keyboard, and that shares hovering with the other parts.
+const SMALLEST_CELL = 8;
+
+function styled(node, styles) {
+  Object.assign(node.style, styles);
+  return node;
+}
+
+function overlayNodes() {
+  const overlay = styled(element("div", "", "chart-overlay"), {
+    position: "absolute", overflow: "hidden", pointerEvents: "none", zIndex: 5, outline: "none", borderRadius: "2px",
+  });
+  overlay.tabIndex = 0;
+  overlay.setAttribute("role", "application");
+  const part = (testid, styles) => {
+    const node = styled(element("div", "", testid), { position: "absolute", boxSizing: "border-box", display: "none", ...styles });
+    overlay.append(node);
+    return node;
+  };
+  return {
+    overlay,
+    row: part("chart-row", {}),
+    column: part("chart-column", {}),
+    picked: part("chart-picked", { borderRadius: "1px" }),
+    cursor: part("chart-cursor", { borderRadius: "1px" }),
+  };
+}
+
+// The theme's colours are variables on this component's host, not on the chart.
+function colour(s, nodes) {
+  const theme = getComputedStyle(s.root.host || s.root);
+  const primary = theme.getPropertyValue("--st-primary-color").trim() || "#ff4b4b";
+  const text = theme.getPropertyValue("--st-text-color").trim() || "#888";
+  const background = theme.getPropertyValue("--st-background-color").trim() || "#fff";
+  s.ring = `2px solid ${primary}`;
+  const band = { background: `color-mix(in srgb, ${primary} 14%, transparent)`, boxShadow: `inset 0 0 0 1px ${primary}` };
+  styled(nodes.row, band);
+  styled(nodes.column, { border: `1px dashed ${text}` });
+  styled(nodes.picked, { border: `2px solid ${primary}`, boxShadow: `0 0 0 1px ${background}` });
+  styled(nodes.cursor, { border: `2px solid ${text}`, boxShadow: `0 0 0 1px ${background}` });
+}
+
+// The axes of the first heatmap in the figure.
+function axes(gd) {
+  const layout = gd._fullLayout;
+  const trace = (gd._fullData || []).find((each) => each.type === "heatmap");
+  if (!layout || !trace) return null;
+  const axis = (id, letter) => layout[letter + "axis" + id.slice(1)];
+  const [x, y] = [axis(trace.xaxis, "x"), axis(trace.yaxis, "y")];
+  return x?.l2p && y?.l2p && x._length > 0 ? { x, y } : null;
+}
+
+// Pixels that index `i` takes up on an axis, inside the plot area.
+function span(axis, i) {
+  const [a, b] = [axis.l2p(i - 0.5), axis.l2p(i + 0.5)];
+  return [Math.min(a, b), Math.abs(b - a)];
+}
+
+function whole(axis) {
+  return [0, axis._length];
+}
+
+function atLeast([start, length], smallest) {
+  return length >= smallest ? [start, length] : [start + (length - smallest) / 2, smallest];
+}
+
+function put(node, horizontal, vertical) {
+  const shown = horizontal && vertical;
+  node.style.display = shown ? "block" : "none";
+  if (!shown) return;
+  const [left, width] = horizontal;
+  const [top, height] = vertical;
+  styled(node, { left: left + "px", top: top + "px", width: width + "px", height: height + "px" });
+}
+
+function putCell(node, at, cell) {
+  if (!cell) return put(node, null, null);
+  put(node, atLeast(span(at.x, cell.key), SMALLEST_CELL), atLeast(span(at.y, cell.query), SMALLEST_CELL));
+}
+
+function place(s) {
+  if (!s.gd || !s.nodes) return;
+  const { overlay, row, column, picked, cursor } = s.nodes;
+  if (overlay.parentNode !== s.gd) s.gd.append(overlay);
+  const at = axes(s.gd);
+  overlay.style.display = at ? "block" : "none";
+  if (!at) return;
+  styled(overlay, {
+    left: at.x._offset + "px", top: at.y._offset + "px", width: at.x._length + "px", height: at.y._length + "px",
+  });
+  const { query, key } = s.remote;
+  put(row, query === null ? null : whole(at.x), query === null ? null : atLeast(span(at.y, query), 3));
+  put(column, key === null ? null : atLeast(span(at.x, key), 3), key === null ? null : whole(at.y));
+  putCell(picked, at, s.picked);
+  putCell(cursor, at, s.cursor);
+}
+
+// Plotly's event: x and y are the token indices; a heatmap without x and y has [row, column] instead.
+function cellOf(event) {
+  const point = (event?.points || []).find((each) => (each.fullData || each.data)?.type === "heatmap");
+  if (!point) return null;
+  const [row, col] = point.pointNumber || point.pointIndex || [];
+  const index = (value, otherwise) => (Number.isFinite(value) ? Math.round(value) : otherwise);
+  const cell = { query: index(point.y, row), key: index(point.x, col) };
+  return Number.isInteger(cell.query) && Number.isInteger(cell.key) ? cell : null;
+}
+
+function pickCell(s, cell) {
+  s.picked = cell;
+  s.cursor = null;
+  place(s);
+  s.pick(cell);
+}
+
+function setCursor(s, cell) {
+  s.cursor = cell;
+  sendHover(s.source, cell ? cell.query : null, cell ? cell.key : null);
+  place(s);
+}
+
+function onKey(s, event) {
+  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  const step = steps[event.key];
+  const inside = (value, count) => Math.max(0, Math.min(value, count - 1));
+  if (step) {
+    const from = s.cursor || s.picked || { query: -step[0], key: -step[1] };
+    setCursor(s, { query: inside(from.query + step[0], s.shape[0]), key: inside(from.key + step[1], s.shape[1]) });
+  } else if ((event.key === "Enter" || event.key === " ") && s.cursor) pickCell(s, s.cursor);
+  else if (event.key === "Escape" && s.cursor) setCursor(s, null);
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function chartEvents(s) {
+  return {
+    plotly_click: (event) => {
+      const cell = cellOf(event);
+      if (!cell) return;
+      pickCell(s, cell);
+      // So that the arrow keys go on from the clicked cell.
+      s.nodes.overlay.focus({ preventScroll: true });
+    },
+    plotly_hover: (event) => {
+      const cell = cellOf(event);
+      if (!cell) return;
+      s.hovering = true;
+      sendHover(s.source, cell.query, cell.key);
+    },
+    plotly_unhover: () => endHover(s),
+    plotly_afterplot: () => place(s),
+    plotly_relayouting: () => place(s),
+  };
+}
+
+function endHover(s) {
+  if (!s.hovering) return;
+  s.hovering = false;
+  sendHover(s.source, null, null);
+}
+
+// Cells can be picked in a chart that was given a shape: overlay, events and keys, once for the chart's life.
+function makePickable(s) {
+  if (s.nodes || !s.shape) return;
+  for (const [name, handler] of Object.entries(chartEvents(s))) s.gd.on(name, handler);
+  s.nodes = overlayNodes();
+  const { overlay } = s.nodes;
+  overlay.setAttribute("aria-label", "Attention map. Arrow keys move between cells, Enter picks one.");
+  overlay.addEventListener("keydown", (event) => onKey(s, event));
+  overlay.addEventListener("focus", () => {
+    overlay.style.outline = overlay.matches(":focus-visible") ? s.ring : "none";
+  });
+  overlay.addEventListener("blur", () => {
+    overlay.style.outline = "none";
+    if (s.cursor) setCursor(s, null);
+  });
+}
+
+let plotly;
+function loadPlotly() {
+  plotly ||= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("plotly.min.js", import.meta.url);
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      plotly = null;
+      reject(new Error("plotly.min.js could not be loaded"));
+    };
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+const SVG_ICON = {
+  width: 24, height: 24,
+  path: "M5 20h14v-2H5v2zM19 9h-4V3H9v6H5l7 7 7-7z",
+};
+
+function config(Plotly, meta) {
+  const image = { filename: meta.file_name, scale: 2 };
+  const svg = {
+    name: "Download plot as an SVG",
+    icon: SVG_ICON,
+    click: (gd) => Plotly.downloadImage(gd, { format: "svg", filename: meta.file_name }),
+  };
+  return {
+    displaylogo: false,
+    displayModeBar: meta.file_name ? true : false,
+    modeBarButtons: [["toImage", svg], ["zoom2d", "pan2d", "resetScale2d"]],
+    toImageButtonOptions: image,
+    responsive: false,
+    doubleClick: "reset",
+  };
+}
+
+// Charts take turns, and what one has drawn is painted before the next begins: the first on the page is there first.
+let turn = Promise.resolve();
+function myTurn() {
+  const before = turn;
+  let done;
+  turn = new Promise((resolve) => (done = resolve));
+  return before.then(() => () => requestAnimationFrame(() => setTimeout(done)));
+}
+
+async function draw(s) {
+  const Plotly = await loadPlotly();
+  const endTurn = await myTurn();
+  try {
+    await drawNewest(s, Plotly);
+  } finally {
+    endTurn();
+  }
+}
+
+async function drawNewest(s, Plotly) {
+  // Meanwhile newer data may have come: draw what is newest, once.
+  const meta = s.meta;
+  if (s.drawn === meta || s.gone) return;
+  s.drawn = meta;
+  const { data, layout } = JSON.parse(meta.figure);
+  layout.width = s.gd.clientWidth;
+  await Plotly.react(s.gd, data, layout, config(Plotly, meta));
+  s.gd.setAttribute("aria-label", meta.alt);
+  makePickable(s);
+  if (s.nodes) {
+    colour(s, s.nodes);
+    place(s);
+  }
+}
+
+function followWidth(s) {
+  const request = oncePerFrame(() => {
+    if (s.drawn && s.gd.clientWidth && s.gd.clientWidth !== s.gd._fullLayout.width) {
+      window.Plotly.relayout(s.gd, { width: s.gd.clientWidth });
+    }
+  });
+  const observer = new ResizeObserver(request);
+  observer.observe(s.gd);
+  return () => {
+    observer.disconnect();
+    request.cancel();
+  };
+}
+
+export default component("chart", (root, source) => {
+  const gd = element("div", "", "chart");
+  gd.setAttribute("role", "img");
+  gd.style.position = "relative";
+  root.append(gd);
+  const s = {
+    root, source, gd, nodes: null, hovering: false, drawn: null, gone: false,
+    picked: null, cursor: null, remote: { query: null, key: null },
+  };
+  const unfollow = followWidth(s);
+  const stop = onHover(source, (query, key) => {
+    s.remote = { query, key };
+    place(s);
+  });
+  s.update = ({ meta }) => {
+    s.meta = meta;
+    s.shape = meta.shape;
+    s.picked = meta.picked;
+    gd.style.minHeight = meta.height + "px";
+    place(s);
+    return draw(s);
+  };
+  s.destroy = () => {
+    s.gone = true;
+    stop();
+    unfollow();
+    window.Plotly?.purge(gd);
+    gd.remove();
+  };
+  return s;
+});

@@ -1,0 +1,16 @@
+"""Arrays and settings as one raw bytes payload, which Streamlit forwards to a component untouched.
+
+The format is safetensors: 8 bytes of header length, a JSON header, then the raw arrays. shared.js reads it.
+"""
+
+import json
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+
+def pack(meta: dict[str, Any], **arrays: np.ndarray) -> bytes:
+    """Pack JSON-able `meta` and named arrays (uint8 or uint16) into one payload."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return save(contiguous, metadata={"json": json.dumps(meta)})

@@ -1,0 +1,97 @@
+// Prepended by parts.py to every component's script.
+
+const TYPES = { U8: Uint8Array, U16: Uint16Array };
+
+// safetensors: header length (8 bytes, little endian), JSON header, data. The payload starts anywhere inside
+// the websocket message, so wider types are copied to be aligned.
+function unpack(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const start = 8 + Number(view.getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
+  const arrays = {};
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === "__metadata__") continue;
+    const [from, to] = entry.data_offsets;
+    const raw = bytes.subarray(start + from, start + to);
+    const array = entry.dtype === "U8" ? raw : new TYPES[entry.dtype](raw.slice().buffer);
+    arrays[name] = { array, shape: entry.shape };
+  }
+  return { meta: JSON.parse(header.__metadata__.json), arrays };
+}
+
+function element(tag, className, testid) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (testid) node.dataset.testid = testid;
+  return node;
+}
+
+// Characters that draw nothing, or turn the text around them, become visible signs.
+function visible(label) {
+  if (label === "") return "∅";
+  if (/^ +$/.test(label)) return "␣".repeat(label.length);
+  return label
+    .replace(/\n/g, "↵")
+    .replace(/\t/g, "⇥")
+    .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
+    .replace(/\u007f/g, "␡")
+    .replace(/[\u0080-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (c) => {
+      return "⟨" + c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0") + "⟩";
+    });
+}
+
+// All parts of the page tell each other which cell is looked at, without asking the server.
+const HOVER = "headlight:hover";
+
+function sendHover(source, query, key) {
+  window.dispatchEvent(new CustomEvent(HOVER, { detail: { query, key, source } }));
+}
+
+function onHover(source, handler) {
+  const listener = (event) => {
+    const { query, key, source: from } = event.detail || {};
+    const index = (value) => (Number.isInteger(value) && value >= 0 ? value : null);
+    if (from !== source) handler(index(query), index(key));
+  };
+  window.addEventListener(HOVER, listener);
+  return () => window.removeEventListener(HOVER, listener);
+}
+
+// One paint per frame, however many events asked for it.
+function oncePerFrame(paint) {
+  let frame = 0;
+  const request = () => {
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      paint();
+    });
+  };
+  request.cancel = () => {
+    cancelAnimationFrame(frame);
+    frame = 0;
+  };
+  return request;
+}
+
+// Streamlit calls the default export again for every new data, on the same parentElement, and calls the returned
+// cleanup on unmount - but also when a call was overtaken by a newer one. Only the newest cleanup may destroy.
+function component(name, create) {
+  const instances = new WeakMap();
+  let count = 0;
+  return ({ data, parentElement, setTriggerValue }) => {
+    let instance = instances.get(parentElement);
+    if (!instance) {
+      instance = create(parentElement, name + "-" + ++count);
+      instance.calls = 0;
+      instances.set(parentElement, instance);
+    }
+    const call = ++instance.calls;
+    instance.pick = (value) => setTriggerValue("pick", value);
+    if (data instanceof Uint8Array) instance.update(unpack(data));
+    return () => {
+      if (instance.calls !== call) return;
+      instances.delete(parentElement);
+      instance.destroy();
+    };
+  };
+}

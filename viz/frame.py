@@ -1,0 +1,16 @@
+"""The frame around every page: title, style, navigation (one row a page). The script that app.py serves."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from viz.pages import explore
+
+STYLE = Path(__file__).resolve().parent.parent / "assets" / "style.css"
+PAGES = [
+    st.Page(explore.page, title="Explore", icon=":material/visibility:", default=True),
+]
+
+st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
+st.html(STYLE)
+st.navigation(PAGES, position="top").run()
