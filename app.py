@@ -3,6 +3,7 @@
 The pages are in viz/frame.py; here they become a web app together with the scripts of their browser-side parts.
 """
 
+import os
 from pathlib import Path
 
 import plotly
@@ -12,6 +13,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from viz.components.parts import scripts
+
+# Torch's idle worker threads sleep instead of spinning on the cores that serve the page; read when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}

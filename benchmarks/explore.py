@@ -23,20 +23,22 @@ WORDS = "river house music winter garden window doctor market bridge silver flow
 
 # Resolves once `ready` holds and the frame that shows it has been painted: a message posted inside an animation frame
 # arrives after that frame's paint.
-PAINTED = """([begin, ready]) => new Promise((resolve, reject) => {
-  setTimeout(() => reject(new Error("not painted within 15 s: " + ready)), 15000);
-  const isReady = new Function("return " + ready), start = performance.now();
+PAINTED = """([begin, condition]) => new Promise((resolve, reject) => {
+  setTimeout(() => reject(new Error("not painted within 15 s: " + condition)), 15000);
+  const isReady = new Function("return " + condition), start = performance.now();
   const afterPaint = (then) => requestAnimationFrame(() => {
     const channel = new MessageChannel();
     channel.port1.onmessage = then;
     channel.port2.postMessage(0);
   });
   new Function(begin)();
-  const look = () => isReady()
+  const ready = () => { try { return isReady(); } catch { return false; } };
+  const look = () => ready()
     ? afterPaint(() => resolve(performance.now() - start))
     : requestAnimationFrame(look);
   requestAnimationFrame(look);
 })"""
+SHADOW = "document.querySelector('.st-key-{} [data-testid=stBidiComponentIsolated]').shadowRoot"
 CHART = "document.querySelector('.st-key-head_map .js-plotly-plot')"
 
 
@@ -91,21 +93,26 @@ def switch_head(i: int) -> tuple[str, str]:
     """Clicks another small map; done when the large map's title names it."""
     head = 1 + i % 2 * 3
     return (
-        f"document.querySelector('[data-testid=head-{head}]').click()",
+        f"{SHADOW.format('grid')}.querySelector('[data-testid=head-{head}]').click()",
         f"{CHART}.layout.title.text.endsWith('head {head}')",
     )
+
+
+def preview_head(i: int) -> tuple[str, str]:
+    """The same click; done when the picked head's colours stand in the large map (its exact numbers follow)."""
+    begin, _ = switch_head(i)
+    return begin, "document.querySelector('[data-testid=chart-preview]').style.display == 'block'"
 
 
 def hover_token(i: int) -> tuple[str, str]:
     """Moves over a token; done when the caption names it."""
     token = 3 + i % 5
-    begin = f"""const t = document.querySelector('[data-testid=token-{token}]');
-        t.dispatchEvent(new PointerEvent('pointerover', {{bubbles: true, pointerType: 'mouse'}}));
-        t.dispatchEvent(new MouseEvent('mouseover', {{bubbles: true}}));
-        t.dispatchEvent(new PointerEvent('pointerenter', {{pointerType: 'mouse'}}));
-        t.dispatchEvent(new MouseEvent('mouseenter'));
-        window.__word = t.getAttribute('aria-label');"""
-    return begin, "true"
+    begin = f"""const t = {SHADOW.format("strip")}.querySelector('[data-testid=token-{token}]');
+        for (const kind of ['pointerover', 'pointerenter', 'pointermove'])
+          t.dispatchEvent(new PointerEvent(kind, {{bubbles: true, composed: true, pointerType: 'mouse'}}));
+        for (const kind of ['mouseover', 'mouseenter', 'mousemove'])
+          t.dispatchEvent(new MouseEvent(kind, {{bubbles: true, composed: true}}));"""
+    return begin, f"{SHADOW.format('strip')}.querySelector('[data-testid=token-{token}]').classList.contains('focus')"
 
 
 def open_page(page: Page, address: str, model: str, n_tokens: int) -> None:
@@ -125,8 +132,10 @@ def main() -> None:
         ("edit, MiniLM, 32 tokens", "minilm", 32, edit(32), 200),
         ("edit, MiniLM, 128 tokens", "minilm", 128, edit(128), 450),
         ("edit, SmolLM2, 32 tokens", "smollm2", 32, edit(32), 700),
-        ("switch head, MiniLM, 32 tokens", "minilm", 32, switch_head, 100),
-        ("switch head, SmolLM2, 32 tokens", "smollm2", 32, switch_head, 100),
+        ("switch head, MiniLM, picture", "minilm", 32, preview_head, 100),
+        ("switch head, MiniLM, all numbers", "minilm", 32, switch_head, 250),
+        ("switch head, SmolLM2, picture", "smollm2", 32, preview_head, 100),
+        ("switch head, SmolLM2, all numbers", "smollm2", 32, switch_head, 250),
         ("hover a token, MiniLM, 32 tokens", "minilm", 32, hover_token, 100),
     ]
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {rounds} rounds")

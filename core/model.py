@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from core.tokenizer import Tokenizer
 from core.types import Projections, Run, Tokens, Traces, positions
 
 
+@runtime_checkable
 class Block(Protocol):
     """One layer: attention and feed-forward, with their norms and residual connections."""
 

@@ -20,6 +20,8 @@ RUNS_BYTES = 256 * 2**20
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """The process's engine, on the device that --device names (after `--`), else the best there is."""
+    # A page's first parts go out to the browser while its later parts are still being made.
+    sys.setswitchinterval(0.001)
     parser = argparse.ArgumentParser(prog="streamlit run app.py --", add_help=False)
     parser.add_argument("--device")
     return Engine(parser.parse_known_args(sys.argv[1:])[0].device)
@@ -28,11 +30,12 @@ def engine() -> Engine:
 def model(name: str) -> Model:
     """A model, loaded at first use behind a progress bar."""
     shared = engine()
+    place = st.empty()  # always there, so that the page below it stays where it is when the bar goes
     if shared.loaded(name):
         return shared.model(name)
-    bar = st.progress(0.0, text="Loading the model…")
-    loaded = shared.model(name, progress=lambda done, what: bar.progress(done, text=f"First start: {what}…"))
-    bar.empty()
+    place.progress(0.0, text="Loading the model…")
+    loaded = shared.model(name, progress=lambda done, what: place.progress(done, text=f"First start: {what}…"))
+    place.empty()
     _calm_the_collector()
     return loaded
 

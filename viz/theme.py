@@ -18,12 +18,13 @@ FONT = "Source Sans Pro, Source Sans, system-ui, sans-serif"
 
 @dataclass(frozen=True)
 class Theme:
-    """name: 'light' or 'dark'; ink, ground, faint: text, background, lines; query … position: roles; ramp: 0 to 1."""
+    """name: 'light' or 'dark'; ink, ground, faint, muted: text, background, lines, quiet text; query … position: roles; ramp: 0 to 1."""
 
     name: str
     ink: str
     ground: str
     faint: str
+    muted: str
     query: str
     key: str
     value: str
@@ -50,6 +51,7 @@ class Theme:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "margin": {"l": 8, "r": 8, "t": 40, "b": 8},
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": self.muted, "activecolor": self.ink},
             "hoverlabel": {"font": {"family": FONT, "size": 13}, "align": "left"},
             "xaxis": {},
             "yaxis": {},
@@ -59,13 +61,13 @@ class Theme:
 
 
 LIGHT = Theme(
-    name="light", ink="#1a1c22", ground="#ffffff", faint="#d9dde3",
+    name="light", ink="#1a1c22", ground="#ffffff", faint="#d9dde3", muted="#6b7280",
     query="#0072b2", key="#c2570c", value="#00855f", latent="#b05a8c", position="#8a6d00",
     ramp=("#ffffff", "#deebf7", "#9ecae1", "#4292c6", "#08519c", "#08306b"),
 )  # fmt: skip
 
 DARK = Theme(
-    name="dark", ink="#e8eaee", ground="#101318", faint="#333b47",
+    name="dark", ink="#e8eaee", ground="#101318", faint="#333b47", muted="#98a2b0",
     query="#56b4e9", key="#ee8a4a", value="#3fc79f", latent="#dd94bd", position="#e0c04a",
     ramp=("#161b22", "#14324f", "#1b5c8f", "#3f93c9", "#93cbee", "#f2faff"),
 )  # fmt: skip

@@ -57,6 +57,19 @@ function onHover(source, handler) {
   return () => window.removeEventListener(HOVER, listener);
 }
 
+// The small map of a head that was just picked, for the large one to show until the server's numbers are in.
+const PREVIEW = "headlight:preview";
+
+function sendPreview(canvas) {
+  window.dispatchEvent(new CustomEvent(PREVIEW, { detail: { canvas } }));
+}
+
+function onPreview(handler) {
+  const listener = (event) => event.detail?.canvas instanceof HTMLCanvasElement && handler(event.detail.canvas);
+  window.addEventListener(PREVIEW, listener);
+  return () => window.removeEventListener(PREVIEW, listener);
+}
+
 // One paint per frame, however many events asked for it.
 function oncePerFrame(paint) {
   let frame = 0;

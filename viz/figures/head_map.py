@@ -74,7 +74,7 @@ def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool,
         yaxis2=reverse | beside | {"overlaying": "y", "matches": "y", "title": query_title},
         hovermode="closest",
         height=620,
-        title={"text": title, "x": 0, "y": 0.985, "font": {"size": 15}},
+        title={"text": title, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 15}},
         # Margins from the labels' estimated widths: measuring them would cost the browser a second drawing.
         margin={"t": 64, "l": room + 32, "b": room + 32, "r": 8},
     )

@@ -67,15 +67,19 @@ def _ask_for_text(view: View, fallback: View) -> None:
         "Sentence", key="text", live=True, max_chars=limits.max_characters, on_change=_text_changed,
         placeholder="Type a sentence, or pick an example", help="The picture follows as you type.",
     )  # fmt: skip
-    with menu.popover("Examples", icon=":material/lightbulb:", width="stretch"):
-        for index, example in enumerate(examples()):
-            st.button(
-                example.title, key=f"example-{index}", help=example.text, type="tertiary", on_click=address.change,
-                kwargs={"text": example.text, "layer": None, "head": None, "query": None, "key": None},
-            )  # fmt: skip
-
+    texts = {example.title: example.text for example in examples()}
+    menu.menu_button(
+        "Examples", list(texts), key="example", icon=":material/lightbulb:", width="stretch", on_click=_example_picked,
+        args=(texts,),
+    )  # fmt: skip
     with link:
         share(key_name="share", on_move=lambda parameters: address.moved(parameters, fallback))
+
+
+def _example_picked(texts: dict[str, str]) -> None:
+    title = st.session_state["example"]
+    if title in texts:
+        address.change(text=texts[title], layer=None, head=None, query=None, key=None)
 
 
 def _text_changed() -> None:

@@ -43,9 +43,10 @@ def _score(numbers: Cell, width: int, look: Theme) -> None:
         "**1 · Query times key**",
         help="Each dimension of the query times the same dimension of the key; all products added up.",
     )
-    st.latex(rf"q \cdot k = {numbers.product:.4f}")
-    st.latex(
-        rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {numbers.product:.4f} \times {numbers.scale:.4f} = {numbers.score:.4f}"
+    scaled = rf"{numbers.product:.4f} \times {numbers.scale:.6f}"
+    _lines(
+        rf"q \cdot k = {numbers.product:.4f}",
+        rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {scaled} = {numbers.score:.4f}",
     )
     chart(
         score_bars(numbers, theme=look),
@@ -58,8 +59,11 @@ def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
     st.markdown(
         "**2 · Softmax over the row**", help="Every score of this query becomes a share; the shares add up to 1."
     )
-    st.latex(rf"L = \ln \textstyle\sum_u e^{{s_u}} = {numbers.log_sum:.4f}")
-    st.latex(rf"p = e^{{s - L}} = e^{{{numbers.score:.4f} - {numbers.log_sum:.4f}}} = {numbers.weight:.4f}")
+    power = f"{numbers.score:.4f} - {numbers.log_sum:.4f}"
+    _lines(
+        rf"L = \ln \textstyle\sum_u e^{{s_u}} = {numbers.log_sum:.4f}",
+        rf"p = e^{{s - L}} = e^{{{power}}} = {numbers.weight:.4f}",
+    )
     chart(
         row_bars(numbers, result, view.key, theme=look),
         key_name="row-bars",
@@ -72,10 +76,14 @@ def _values(numbers: Cell, look: Theme) -> None:
         "**3 · Weighted sum of values**",
         help="This token's value times its weight, added to those of all other tokens.",
     )
-    st.latex(r"o = \textstyle\sum_u p_u\, v_u")
-    st.latex(rf"p\,v = {numbers.weight:.4f} \times v")
+    _lines(r"o = \textstyle\sum_u p_u\, v_u", rf"p\,v = {numbers.weight:.4f} \times v")
     chart(
         value_bars(numbers, theme=look),
         key_name="value-bars",
         alt="The value, its weighted share, and the head's output, dimension by dimension.",
     )
+
+
+def _lines(*formulas: str) -> None:
+    # One element for all lines: each costs the browser a typesetting of its own.
+    st.latex(r"\begin{gathered}" + r" \\ ".join(formulas) + r"\end{gathered}")

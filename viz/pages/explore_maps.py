@@ -42,7 +42,8 @@ def _large(result: Run, view: View, look: Theme) -> None:
     chart(
         figure, key_name=CHART, alt=f"{summary} {sentence}.",
         file_name=f"headlight-{view.model}-layer{view.layer}-head{view.head}",
-        shape=(size, size), picked=(view.query, view.key), on_pick=_pick_cell,
+        shape=(size, size), picked=(view.query, view.key),
+        previews=True, on_pick=_pick_cell,
     )  # fmt: skip
 
 

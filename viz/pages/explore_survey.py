@@ -49,13 +49,18 @@ def _choose(view: View) -> None:
 
 
 def _ranking(heads: list[tuple[int, int, float]], unit: str, view: View) -> None:
-    with st.container(horizontal=True, gap="small", key="ranking"):
-        for place, (layer, head, value) in enumerate(heads):
-            here = (layer, head) == (view.layer, view.head)
-            st.button(
-                f"{layer}.{head}  {value:.3f}", key=f"rank-{place}", type="primary" if here else "secondary", on_click=_pick,
-                args=((layer, head),), help=f"Layer {layer}, head {head}: {value:.3f} {unit}",
-            )  # fmt: skip
+    titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for layer, head, value in heads}
+    here = (view.layer, view.head)
+    address.mirror("ranking", here if here in titles else None)
+    st.pills(
+        f"Highest (layer.head · {unit})", list(titles), format_func=lambda place: titles.get(place, ""), key="ranking",
+        on_change=_ranked,
+    )  # fmt: skip
+
+
+def _ranked() -> None:
+    if st.session_state["ranking"] is not None:
+        _pick(st.session_state["ranking"])
 
 
 def _pick(place: tuple[int, int]) -> None:

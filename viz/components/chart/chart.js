@@ -18,8 +18,14 @@ function overlayNodes() {
     overlay.append(node);
     return node;
   };
+  const preview = styled(document.createElement("canvas"), {
+    position: "absolute", inset: "0", width: "100%", height: "100%", imageRendering: "pixelated", display: "none",
+  });
+  preview.dataset.testid = "chart-preview";
+  overlay.append(preview);
   return {
     overlay,
+    preview,
     row: part("chart-row", {}),
     column: part("chart-column", {}),
     picked: part("chart-picked", { borderRadius: "1px" }),
@@ -33,6 +39,7 @@ function colour(s, nodes) {
   const primary = theme.getPropertyValue("--st-primary-color").trim() || "#ff4b4b";
   const text = theme.getPropertyValue("--st-text-color").trim() || "#888";
   const background = theme.getPropertyValue("--st-background-color").trim() || "#fff";
+  s.ground = background;
   s.ring = `2px solid ${primary}`;
   const band = { background: `color-mix(in srgb, ${primary} 14%, transparent)`, boxShadow: `inset 0 0 0 1px ${primary}` };
   styled(nodes.row, band);
@@ -104,6 +111,19 @@ function cellOf(event) {
   const index = (value, otherwise) => (Number.isFinite(value) ? Math.round(value) : otherwise);
   const cell = { query: index(point.y, row), key: index(point.x, col) };
   return Number.isInteger(cell.query) && Number.isInteger(cell.key) ? cell : null;
+}
+
+// In the whole map's place, until it is drawn anew; a zoomed map waits.
+function showPreview(s, map) {
+  const at = s.nodes && axes(s.gd);
+  if (!at || !s.meta.previews) return;
+  const shown = (axis) => Math.abs(axis.range[1] - axis.range[0]);
+  if (shown(at.x) < s.shape[1] - 0.01 || shown(at.y) < s.shape[0] - 0.01) return;
+  const { preview } = s.nodes;
+  preview.width = map.width;
+  preview.height = map.height;
+  preview.getContext("2d").drawImage(map, 0, 0);
+  styled(preview, { display: "block", background: s.ground });
 }
 
 function pickCell(s, cell) {
@@ -244,6 +264,7 @@ async function drawNewest(s, Plotly) {
   s.gd.setAttribute("aria-label", meta.alt);
   makePickable(s);
   if (s.nodes) {
+    s.nodes.preview.style.display = "none";
     colour(s, s.nodes);
     place(s);
   }
@@ -277,6 +298,7 @@ export default component("chart", (root, source) => {
     s.remote = { query, key };
     place(s);
   });
+  const stopPreviews = onPreview((map) => showPreview(s, map));
   s.update = ({ meta }) => {
     s.meta = meta;
     s.shape = meta.shape;
@@ -288,6 +310,7 @@ export default component("chart", (root, source) => {
   s.destroy = () => {
     s.gone = true;
     stop();
+    stopPreviews();
     unfollow();
     window.Plotly?.purge(gd);
     gd.remove();

@@ -197,6 +197,7 @@ export default component("head_grid", (root, source) => {
     if (index === null) return;
     // The outline moves before the server has answered.
     select(s, index);
+    sendPreview(s.heads[index].canvas);
     s.pick(index);
   });
   const stop = onHover(source, (query) => markRow(s, query));
