@@ -12,6 +12,7 @@ from core.types import Run
 from viz.text import label_room, labels, shorten_label
 from viz.theme import LIGHT, Theme
 
+LEGEND = 56  # pixels below the map
 MAX_LABELS = 64  # more do not fit; hovering still names every token
 
 
@@ -51,7 +52,7 @@ def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool,
         colorscale=theme.colorscale,
         hoverongaps=False,
         hovertemplate="%{y} looks at %{x}: %{z:.3f}<extra></extra>",
-        colorbar=_legend(skip_first, theme),
+        colorbar=_legend(skip_first),
         xgap=1 if len(names) <= 40 else 0,
         ygap=1 if len(names) <= 40 else 0,
     )
@@ -73,10 +74,10 @@ def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool,
         xaxis2=square | beside | {"overlaying": "x", "matches": "x", "tickangle": -60, "title": key_title},
         yaxis2=reverse | beside | {"overlaying": "y", "matches": "y", "title": query_title},
         hovermode="closest",
-        height=620,
+        height=660,
         title={"text": title, "x": 0, "y": 1, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 15}},
         # Margins from the labels' estimated widths: measuring them would cost the browser a second drawing.
-        margin={"t": 64, "l": room + 32, "b": room + 32, "r": 8},
+        margin={"t": 40, "l": room + 32, "b": room + 32 + LEGEND, "r": 8},
     )
     return go.Figure([heat, shown], layout)
 
@@ -88,17 +89,22 @@ def _beside(names: list[str]) -> dict[str, Any]:
     return {"tickvals": np.arange(0, len(names), every), "ticktext": few, "ticks": "", "tickfont": {"size": size}}
 
 
-def _legend(skip_first: bool, theme: Theme) -> dict[str, object]:
-    text = "weight (first token left out of the scale)" if skip_first else "weight"
+def _legend(skip_first: bool) -> dict[str, Any]:
+    # Below the map, placed by the figure and not by the map, so that it never pushes the map about.
+    text = "weight, first token left out of the scale" if skip_first else "weight"
     return {
-        "title": {"text": text, "side": "top"},
+        "title": {"text": text, "side": "top", "font": {"size": 12}},
         "orientation": "h",
         "thickness": 8,
         "outlinewidth": 0,
-        "len": 0.45,
+        "lenmode": "pixels",
+        "len": 240,
         "x": 1,
+        "xref": "container",
         "xanchor": "right",
-        "y": 1.02,
+        "xpad": 8,
+        "y": 0,
+        "yref": "container",
         "yanchor": "bottom",
         "nticks": 4,
         "tickformat": ".2~f",

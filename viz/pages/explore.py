@@ -49,8 +49,8 @@ def page() -> None:
     st.session_state[_SHOWN] = result.tokens
     with controls:
         _choose_model(view, names, model)
-    for note in notes + more:
-        st.info(note, icon=":material/info:")
+    if notes + more:
+        st.info("  \n".join(notes + more), icon=":material/info:")
     _keep(view)
     _draw(result, view, theme(st.context.theme.type))
 

@@ -43,10 +43,10 @@ def _score(numbers: Cell, width: int, look: Theme) -> None:
         "**1 · Query times key**",
         help="Each dimension of the query times the same dimension of the key; all products added up.",
     )
-    scaled = rf"{numbers.product:.4f} \times {numbers.scale:.6f}"
     _lines(
         rf"q \cdot k = {numbers.product:.4f}",
-        rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {scaled} = {numbers.score:.4f}",
+        rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {numbers.product:.4f} \times {numbers.scale:.6f}",
+        rf"s = {numbers.score:.4f}",
     )
     chart(
         score_bars(numbers, theme=look),

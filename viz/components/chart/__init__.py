@@ -20,6 +20,7 @@ def chart(
     file_name: str = "",
     shape: tuple[int, int] | None = None,
     picked: tuple[int, int] | None = None,
+    square: bool = False,
     previews: bool = False,
     on_pick: Callable[[tuple[int, int]], object] | None = None,
 ) -> tuple[int, int] | None:
@@ -28,7 +29,7 @@ def chart(
     key_name: Streamlit's key; keep it the same over reruns. alt: the picture in words, for screen readers.
     file_name: without ending; given, a toolbar offers PNG, SVG, zoom and pan.
     shape: (rows, columns) of a heatmap on numeric axes whose cells can be picked. picked: the (row, column) to mark.
-    previews: show the small map of a head picked in `head_grid` at once, until the new figure is there.
+    square: in a narrow column, be lower too. previews: show the small map of a head picked in `head_grid` at once, until the new figure is there.
     on_pick: called before the rerun with the picked (row, column), already checked against `shape`.
 
     Returns the picked cell during the one rerun that the pick caused, else None.
@@ -39,6 +40,7 @@ def chart(
         "alt": alt,
         "file_name": file_name,
         "shape": None if shape is None else [int(n) for n in shape],
+        "square": square,
         "previews": previews,
         "picked": None if picked is None else {"query": int(picked[0]), "key": int(picked[1])},
     }

@@ -259,7 +259,7 @@ async function drawNewest(s, Plotly) {
   if (s.drawn === meta || s.gone) return;
   s.drawn = meta;
   const { data, layout } = JSON.parse(meta.figure);
-  layout.width = s.gd.clientWidth;
+  Object.assign(layout, size(s));
   await Plotly.react(s.gd, data, layout, config(Plotly, meta));
   s.gd.setAttribute("aria-label", meta.alt);
   makePickable(s);
@@ -270,10 +270,16 @@ async function drawNewest(s, Plotly) {
   }
 }
 
+// A square map in a narrow column needs no more height than its width, labels and legend.
+function size(s) {
+  const width = s.gd.clientWidth;
+  return { width, height: s.meta.square ? Math.min(s.meta.height, width + 110) : s.meta.height };
+}
+
 function followWidth(s) {
   const request = oncePerFrame(() => {
     if (s.drawn && s.gd.clientWidth && s.gd.clientWidth !== s.gd._fullLayout.width) {
-      window.Plotly.relayout(s.gd, { width: s.gd.clientWidth });
+      window.Plotly.relayout(s.gd, size(s));
     }
   });
   const observer = new ResizeObserver(request);
@@ -303,7 +309,7 @@ export default component("chart", (root, source) => {
     s.meta = meta;
     s.shape = meta.shape;
     s.picked = meta.picked;
-    gd.style.minHeight = meta.height + "px";
+    gd.style.minHeight = size(s).height + "px";
     place(s);
     return draw(s);
   };

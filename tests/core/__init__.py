@@ -1,0 +1,1 @@
+"""Tests of core/: laws, identities and refusals, on small random weights and on the trained models."""

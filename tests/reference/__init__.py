@@ -1,0 +1,1 @@
+"""Our numbers against those of `transformers` on the same files."""

@@ -1,0 +1,41 @@
+"""`transformers` in double precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from unittest.mock import patch
+
+import torch
+from transformers import modeling_rope_utils
+from transformers.models.bert import modeling_bert
+from transformers.models.llama import modeling_llama
+
+
+class _WideTorch(ModuleType):
+    """torch, except that its names for single precision mean double precision."""
+
+    def __getattr__(self, name: str) -> object:
+        return torch.float64 if name in ("float", "float32") else getattr(torch, name)
+
+
+@contextmanager
+def float64_oracle() -> Iterator[None]:
+    """Inside, BERT and Llama of `transformers` may be built and run in float64 all the way.
+
+    Left alone, they cast norms, rotary angles and softmax to float32 even in a float64 model, which hides everything
+    below 1e-6. Here the name `torch` of their modules is replaced by one whose float32 is float64, and Tensor.float by
+    Tensor.double. Building counts as well: the rotary frequencies are made then.
+    """
+    wide = _WideTorch("torch")
+    modules = (modeling_llama, modeling_bert, modeling_rope_utils)
+    patches = [patch.object(module, "torch", wide) for module in modules]
+    patches.append(patch.object(torch.Tensor, "float", torch.Tensor.double))
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in reversed(patches):
+            each.stop()

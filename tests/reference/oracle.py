@@ -1,0 +1,55 @@
+"""What the reference tests share: texts, the oracle's answer to one text, and how far apart two tensors are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from core.types import Run
+
+TEXTS = (
+    "The animal didn't cross the street, because it was too tired.",
+    "In 1905 he wrote five papers; in 1906, 6. The 🦊 said 漢字 — naïve!\n\tdef f(x): return x**2",
+    "word",
+)
+
+# Two right answers in float32 differ by the order of their sums, which depends on the machine: up to 3.4e-6 between
+# weights (0-1) and 7e-7 of the largest number elsewhere were measured. Their float64 difference is some 1e-15.
+FLOAT32_WEIGHTS, FLOAT32_RELATIVE, FLOAT64 = 1e-5, 5e-6, 1e-10
+
+
+@dataclass(frozen=True)
+class Answer:
+    """weights (n_layers, n_heads, q_len, kv_len); hidden (seq, d_model); logits (seq, vocab_size), None for an encoder."""
+
+    weights: Tensor
+    hidden: Tensor
+    logits: Tensor | None
+
+
+@torch.inference_mode()
+def ask(oracle: PreTrainedModel, ids: tuple[int, ...]) -> Answer:
+    """The oracle's numbers for one text; hidden is after the final norm, as in `Run`."""
+    out = oracle(torch.tensor([ids]), output_attentions=True, output_hidden_states=True)
+    logits = out.logits[0] if "logits" in out else None
+    return Answer(torch.stack(out.attentions)[:, 0], out.hidden_states[-1][0], logits)
+
+
+def weights_of(result: Run) -> Tensor:
+    """All maps of a run (n_layers, n_heads, q_len, kv_len)."""
+    return torch.stack([result.layers[layer].weights for layer in result.layers])
+
+
+def apart(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference; shapes and precisions must agree."""
+    assert ours.shape == theirs.shape
+    assert ours.dtype == theirs.dtype
+    return float((ours - theirs).abs().max())
+
+
+def apart_relative(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference as a share of the oracle's largest number."""
+    return apart(ours, theirs) / float(theirs.abs().max())

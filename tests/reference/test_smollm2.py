@@ -1,0 +1,98 @@
+"""SmolLM2 against transformers' LlamaForCausalLM: on our converted folder, and on transformers' own reading of GGUF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, LlamaForCausalLM
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+
+from core import load_model, run
+from core.checkpoints import pretrained
+from core.checkpoints.packages import find_file
+from tests.reference.float64 import float64_oracle
+from tests.reference.oracle import (
+    FLOAT32_RELATIVE,
+    FLOAT32_WEIGHTS,
+    FLOAT64,
+    TEXTS,
+    apart,
+    apart_relative,
+    ask,
+    weights_of,
+)
+
+
+# Some 300 tokens: far enough apart for slow and fast rotary pairs to matter.
+LONG = " ".join(f"Then the fox number {i} met another one." for i in range(25))
+
+
+def _llama(dtype: torch.dtype) -> LlamaForCausalLM:
+    folder = pretrained.smollm2_folder()
+    return LlamaForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=dtype).eval()
+
+
+@pytest.fixture(scope="module")
+def from_gguf() -> LlamaForCausalLM:
+    """transformers' own way from the GGUF file, without `from_pretrained`, which asks for one more package."""
+    path: Path = find_file(pretrained.SMOLLM2_PACKAGE, ".gguf")
+    config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+    with torch.device("meta"):
+        names = LlamaForCausalLM(config)
+    tensors = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=names)["tensors"]
+    model = LlamaForCausalLM._from_config(config, attn_implementation="eager")
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    assert (missing, unexpected) == (["lm_head.weight"], [])  # tied to the embedding
+    model.tie_weights()
+    return model.eval()
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_smollm2_is_transformers_llama_within_float32(smollm2, text):
+    result = run(smollm2, text)
+    answer = ask(_llama(torch.float32), result.tokens.ids)
+    assert apart(weights_of(result), answer.weights) < FLOAT32_WEIGHTS
+    assert apart_relative(result.hidden, answer.hidden) < FLOAT32_RELATIVE
+    assert apart_relative(result.logits, answer.logits) < FLOAT32_RELATIVE
+
+
+def test_smollm2_is_transformers_llama_to_ten_digits_in_float64():
+    ours = load_model("smollm2", "cpu", torch.float64)
+    with float64_oracle():
+        oracle = _llama(torch.float64)
+        assert oracle.model.rotary_emb.inv_freq.dtype == torch.float64
+        for text in (*TEXTS, LONG):
+            result = run(ours, text)
+            answer = ask(oracle, result.tokens.ids)
+            assert apart(weights_of(result), answer.weights) < FLOAT64
+            assert apart(result.hidden, answer.hidden) < FLOAT64
+            assert apart(result.logits, answer.logits) < FLOAT64
+
+
+def test_transformers_reads_the_same_weights_from_the_gguf_file(smollm2, from_gguf):
+    assert torch.equal(smollm2.embedding, from_gguf.model.embed_tokens.weight)
+    for ours, theirs in zip(smollm2.layers, from_gguf.model.layers, strict=True):
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            assert torch.equal(ours[f"{name}.weight"], getattr(theirs.self_attn, name).weight)
+        for name in ("gate_proj", "up_proj", "down_proj"):
+            assert torch.equal(ours[f"{name}.weight"], getattr(theirs.mlp, name).weight)
+
+
+def test_transformers_finds_the_same_configuration_in_the_gguf_file(smollm2, from_gguf):
+    config = from_gguf.config
+    assert smollm2.n_layers == config.num_hidden_layers
+    assert smollm2.attention.n_heads == config.num_attention_heads
+    assert smollm2.attention.n_kv_heads == config.num_key_value_heads
+    assert smollm2.attention.d_model == config.hidden_size
+    assert smollm2.position.theta == config.rope_parameters["rope_theta"]
+    assert smollm2.context == config.max_position_embeddings
+    assert smollm2.eps == pytest.approx(config.rms_norm_eps)
+
+
+def test_logits_are_those_of_transformers_reading_the_gguf_file(smollm2, from_gguf):
+    result = run(smollm2, TEXTS[1])
+    answer = ask(from_gguf, result.tokens.ids)
+    assert apart(weights_of(result), answer.weights) < FLOAT32_WEIGHTS
+    assert apart_relative(result.logits, answer.logits) < FLOAT32_RELATIVE

@@ -1,0 +1,1 @@
+"""Tests of viz/: figures hold what was computed, and no text can become markup."""
