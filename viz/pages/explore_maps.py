@@ -43,7 +43,7 @@ def _large(result: Run, view: View, look: Theme) -> None:
         figure, key_name=CHART, alt=f"{summary} {sentence}.",
         file_name=f"headlight-{view.model}-layer{view.layer}-head{view.head}",
         shape=(size, size), picked=(view.query, view.key),
-        square=True,
+        token_map=True,
         previews=True, on_pick=_pick_cell,
     )  # fmt: skip
 

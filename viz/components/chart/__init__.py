@@ -20,8 +20,7 @@ def chart(
     file_name: str = "",
     shape: tuple[int, int] | None = None,
     picked: tuple[int, int] | None = None,
-    square: bool = False,
-    previews: bool = False,
+    token_map: bool = False,
     on_pick: Callable[[tuple[int, int]], object] | None = None,
 ) -> tuple[int, int] | None:
     """Draw `figure` at its layout's height and the column's width; a change of the figure changes the drawing in place.
@@ -29,7 +28,8 @@ def chart(
     key_name: Streamlit's key; keep it the same over reruns. alt: the picture in words, for screen readers.
     file_name: without ending; given, a toolbar offers PNG, SVG, zoom and pan.
     shape: (rows, columns) of a heatmap on numeric axes whose cells can be picked. picked: the (row, column) to mark.
-    square: in a narrow column, be lower too. previews: show the small map of a head picked in `head_grid` at once, until the new figure is there.
+    token_map: rows and columns are tokens, so that hovering is shared with the other parts, a head picked in `head_grid`
+        shows its small map until the new figure is there, and a narrow column makes the figure lower, too.
     on_pick: called before the rerun with the picked (row, column), already checked against `shape`.
 
     Returns the picked cell during the one rerun that the pick caused, else None.
@@ -40,8 +40,7 @@ def chart(
         "alt": alt,
         "file_name": file_name,
         "shape": None if shape is None else [int(n) for n in shape],
-        "square": square,
-        "previews": previews,
+        "token_map": token_map,
         "picked": None if picked is None else {"query": int(picked[0]), "key": int(picked[1])},
     }
 

@@ -116,7 +116,7 @@ function cellOf(event) {
 // In the whole map's place, until it is drawn anew; a zoomed map waits.
 function showPreview(s, map) {
   const at = s.nodes && axes(s.gd);
-  if (!at || !s.meta.previews) return;
+  if (!at || !s.meta.token_map) return;
   const shown = (axis) => Math.abs(axis.range[1] - axis.range[0]);
   if (shown(at.x) < s.shape[1] - 0.01 || shown(at.y) < s.shape[0] - 0.01) return;
   const { preview } = s.nodes;
@@ -133,9 +133,13 @@ function pickCell(s, cell) {
   s.pick(cell);
 }
 
+function tellHover(s, cell) {
+  if (s.meta.token_map) sendHover(s.source, cell ? cell.query : null, cell ? cell.key : null);
+}
+
 function setCursor(s, cell) {
   s.cursor = cell;
-  sendHover(s.source, cell ? cell.query : null, cell ? cell.key : null);
+  tellHover(s, cell);
   place(s);
 }
 
@@ -166,7 +170,7 @@ function chartEvents(s) {
       const cell = cellOf(event);
       if (!cell) return;
       s.hovering = true;
-      sendHover(s.source, cell.query, cell.key);
+      tellHover(s, cell);
     },
     plotly_unhover: () => endHover(s),
     plotly_afterplot: () => place(s),
@@ -177,7 +181,7 @@ function chartEvents(s) {
 function endHover(s) {
   if (!s.hovering) return;
   s.hovering = false;
-  sendHover(s.source, null, null);
+  tellHover(s, null);
 }
 
 // Cells can be picked in a chart that was given a shape: overlay, events and keys, once for the chart's life.
@@ -273,7 +277,7 @@ async function drawNewest(s, Plotly) {
 // A square map in a narrow column needs no more height than its width, labels and legend.
 function size(s) {
   const width = s.gd.clientWidth;
-  return { width, height: s.meta.square ? Math.min(s.meta.height, width + 110) : s.meta.height };
+  return { width, height: s.meta.token_map ? Math.min(s.meta.height, width + 110) : s.meta.height };
 }
 
 function followWidth(s) {
@@ -301,6 +305,7 @@ export default component("chart", (root, source) => {
   };
   const unfollow = followWidth(s);
   const stop = onHover(source, (query, key) => {
+    if (!s.meta?.token_map) return;
     s.remote = { query, key };
     place(s);
   });

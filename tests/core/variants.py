@@ -1,0 +1,89 @@
+"""Every attention variant of the registry, with every encoding, on small random weights in float64."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.attention import Attention
+from core.attention.base import Params
+from core.cache import KVCache
+from core.positions import Learned, Position, RoPE
+from core.registry import ATTENTION
+from core.types import Projections, Trace
+
+# Distinct sizes, none a product or a neighbour of another, so that no two axes can be taken for each other. A variant
+# takes those of its fields from here.
+SIZES: Mapping[str, int] = {"d_model": 23, "n_heads": 6, "head_dim": 10, "n_kv_heads": 2}
+LENGTH = 13
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers in float64, the same ones each time."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+ENCODINGS: Mapping[str, Position] = {
+    "none": Position(),
+    "learned": Learned(random(17, SIZES["d_model"], seed=1)),
+    "rope half": RoPE(SIZES["head_dim"], layout="half"),
+    "rope interleaved": RoPE(SIZES["head_dim"], layout="interleaved"),
+    "rope on part of a head": RoPE(4, theta=100.0),
+}
+
+
+def build(kind: type[Attention], **more: Any) -> Attention:
+    """A variant with the sizes above."""
+    own = {f.name: SIZES[f.name] for f in fields(kind) if f.init and f.name in SIZES}
+    return kind(**own | more)
+
+
+def weights_for(attention: Attention) -> dict[str, Tensor]:
+    """Random parameters of the shapes that a variant asks for."""
+    return {name: random(*shape, seed=i) / 3 for i, (name, shape) in enumerate(attention.shapes().items(), start=2)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A variant, an encoding, parameters, and LENGTH tokens before they get their positions."""
+
+    attention: Attention
+    position: Position
+    params: Params
+    x: Tensor
+
+    def project(self, start: int = 0, end: int = LENGTH, past: KVCache | None = None) -> Projections:
+        """Queries, keys and values of tokens start to end, after what is remembered."""
+        x = self.position.at_input(self.x[start:end], torch.arange(start, end))
+        return self.attention.project(x, self.params, self.position, past or KVCache())
+
+    def attend(self, start: int = 0, end: int = LENGTH, past: KVCache | None = None) -> Trace:
+        """The layer over tokens start to end, after what is remembered."""
+        x = self.position.at_input(self.x[start:end], torch.arange(start, end))
+        return self.attention.attend(x, self.params, self.position, past)
+
+
+def on_random(attention: Attention, position: Position | None = None) -> Case:
+    """A variant with an encoding (none if not given) on random numbers."""
+    return Case(attention, position or Position(), weights_for(attention), random(LENGTH, attention.d_model, seed=99))
+
+
+def cases(*, causal: tuple[bool, ...] = (True, False)) -> Any:
+    """Parametrises a test over all variants x all encodings x causal (with bias where not causal)."""
+    every = itertools.product(ATTENTION.items(), ENCODINGS.items(), causal)
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(
+                on_random(build(kind, causal=c, bias=not c), position),
+                id=f"{name}, {encoding}, {'causal' if c else 'both ways'}",
+            )
+            for (name, kind), (encoding, position), c in every
+        ],
+    )

@@ -1,0 +1,59 @@
+"""Headlight from a notebook: a fresh interpreter, without the shape checker that the other tests run under."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _in_a_fresh_interpreter(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readmes_notebook_lines_work_as_printed():
+    printed = _in_a_fresh_interpreter("""
+        from core import load_model, run
+        model = load_model("minilm")
+        result = run(model, "The animal didn't cross the street, because it was too tired.", layers=[3])
+        print(result.tokens.pieces)
+        print(result.layers[3].weights)
+        from viz.figures import head_map
+        figure = head_map(result, layer=3, head=1)
+        print(type(figure).__name__, figure.layout.title.text)
+        import sys
+        print("streamlit" in sys.modules)
+    """)
+    assert printed.startswith("('[CLS]', 'The', 'animal', 'didn', \"'\", 't', 'cross'")
+    assert "tensor([[[" in printed
+    assert printed.splitlines()[-2:] == ["Figure Layer 3 · head 1", "False"]
+
+
+def test_core_alone_loads_neither_plotly_nor_streamlit():
+    loaded = _in_a_fresh_interpreter("""
+        import sys
+        import core, core.engine, core.export, core.examples, core.measures
+        print(sorted({name.partition(".")[0] for name in sys.modules} & {"streamlit", "plotly", "viz", "transformers"}))
+    """)
+    assert loaded == "[]\n"
+
+
+def test_a_run_computes_no_weights_until_they_are_asked_for():
+    traced = _in_a_fresh_interpreter("""
+        from core import load_model, run
+        from core.attention import Attention
+        original = Attention.trace
+        Attention.trace = lambda self, *args: print("traced") or original(self, *args)
+        result = run(load_model("minilm"), "the street")
+        print(len(result.layers), result.nbytes)
+        result.layers[2].weights, result.layers[2].scores
+    """)
+    assert traced.splitlines() == [f"6 {6 * 4 * 3 * 384 * 4}", "traced"]
