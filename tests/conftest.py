@@ -11,11 +11,15 @@ from jaxtyping import install_import_hook
 install_import_hook("core", "beartype.beartype")  # before anything imports core
 
 import pytest
+from hypothesis import settings
 
 from core import load_model
 from core.model import Model
 
-pytest.register_assert_rewrite("tests.core.variants")
+# The same examples every time, however slow the machine; HYPOTHESIS_PROFILE=explore looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

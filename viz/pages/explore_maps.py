@@ -44,7 +44,7 @@ def _large(result: Run, view: View, look: Theme) -> None:
         file_name=f"headlight-{view.model}-layer{view.layer}-head{view.head}",
         shape=(size, size), picked=(view.query, view.key),
         token_map=True,
-        previews=True, on_pick=_pick_cell,
+        on_pick=_pick_cell,
     )  # fmt: skip
 
 

@@ -49,6 +49,11 @@ def _choose(view: View) -> None:
 
 
 def _ranking(heads: list[tuple[int, int, float]], unit: str, view: View) -> None:
+    if not heads:
+        st.caption(
+            "This measure says nothing about the first token; pick a later one, or take the mean over all tokens."
+        )
+        return
     titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for layer, head, value in heads}
     here = (view.layer, view.head)
     address.mirror("ranking", here if here in titles else None)
