@@ -19,7 +19,7 @@ from playwright.sync_api import Page
 
 from tests.browser import chromium, server
 
-WORDS = "river house music winter garden window doctor market bridge silver flower coffee summer planet letter engine".split()
+WORDS = "river house music winter garden window doctor market bridge silver flower coffee summer planet letter".split()  # noqa: SIM905
 
 # Resolves once `ready` holds and the frame that shows it has been painted: a message posted inside an animation frame
 # arrives after that frame's paint.
@@ -83,7 +83,8 @@ def edit(n_tokens: int) -> Callable[[int], tuple[str, str]]:
           const box = document.querySelector('.st-key-text input');
           const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set;
           box.focus(); set.call(box, {text!r}); box.dispatchEvent(new Event('input', {{bubbles: true}}));
-          setTimeout(() => box.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter', code: 'Enter', keyCode: 13, bubbles: true}})), 0);"""
+          const enter = {{key: 'Enter', code: 'Enter', keyCode: 13, bubbles: true}};
+          setTimeout(() => box.dispatchEvent(new KeyboardEvent('keydown', enter)), 0);"""
         return begin, f"{CHART}.layout.xaxis.ticktext.includes({word!r})"
 
     return act

@@ -38,8 +38,8 @@ def to_safetensors(result: Run, layer: int) -> bytes:
 def to_npz(result: Run, layer: int) -> bytes:
     """The same arrays as numpy's own archive; `about` is the metadata as JSON text."""
     archive = io.BytesIO()
-    about = np.array(json.dumps(_about(result, layer)))
-    np.savez_compressed(archive, about=about, **_arrays(result.layers[layer]))
+    arrays = _arrays(result.layers[layer]) | {"about": np.array(json.dumps(_about(result, layer)))}
+    np.savez_compressed(archive, allow_pickle=False, **arrays)
     return archive.getvalue()
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from core.attention.base import Attention, Params, linear
 from core.cache import KVCache

@@ -44,7 +44,7 @@ POSITIONS: Mapping[str, type[Position]] = {"none": Position, "learned": Learned,
 MODELS: Mapping[str, ModelRow] = {
     "minilm": ModelRow(
         title="MiniLM",
-        about="all-MiniLM-L6-v2 · reads both ways · 6 layers, 12 heads, each with its own keys and values (MHA) · learned positions",
+        about="all-MiniLM-L6-v2 · reads both ways · 6 layers × 12 heads with keys and values of their own · learned positions",
         package=pretrained.MINILM_PACKAGE,
         load=pretrained.minilm,
     ),

@@ -7,14 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from viz.view import View, from_link, to_link
+from viz.view import Choices, from_link, to_link
 
 # What the session remembers: the view; whether this run has to write it out; what the link asked for in vain.
 _VIEW, _CHANGED, _NOTES = "view", "changed", "notes"
 
 
-def read(fallback: View) -> tuple[View, list[str]]:
-    """The view to show, with notes on what its link asked for in vain.
+def read(fallback: Choices) -> tuple[Choices, list[str]]:
+    """The choices to show, with notes on what its link asked for in vain.
 
     The address bar is read when a session begins and when the visitor goes back or forward (`moved`). In between the
     session knows better: a browser may send an address that is one change behind.
@@ -24,14 +24,14 @@ def read(fallback: View) -> tuple[View, list[str]]:
     return st.session_state[_VIEW], st.session_state.pop(_NOTES, [])
 
 
-def moved(link: dict[str, str], fallback: View) -> None:
-    """For the browser's Back and Forward, and at the start: the view that another link asks for."""
+def moved(link: dict[str, str], fallback: Choices) -> None:
+    """For the browser's Back and Forward, and at the start: what another link asks for."""
     st.session_state[_VIEW], st.session_state[_NOTES] = from_link(link, fallback)
     st.session_state[_CHANGED] = True
 
 
-def write(view: View) -> None:
-    """Puts the view into the session and, if a choice changed it, into the address bar, where it makes a history entry."""
+def write(view: Choices) -> None:
+    """Puts the view into the session and, if something changed, into the address bar: an entry in the history."""
     changed = st.session_state.pop(_CHANGED, False) or view != st.session_state[_VIEW]
     st.session_state[_VIEW] = view
     link = to_link(view)

@@ -34,7 +34,11 @@ def model(name: str) -> Model:
     if shared.loaded(name):
         return shared.model(name)
     place.progress(0.0, text="Loading the model…")
-    loaded = shared.model(name, progress=lambda done, what: place.progress(done, text=f"First start: {what}…"))
+
+    def show(done: float, what: str) -> None:
+        place.progress(done, text=f"First start: {what}…")
+
+    loaded = shared.model(name, progress=show)
     place.empty()
     _calm_the_collector()
     return loaded

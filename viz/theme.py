@@ -18,7 +18,9 @@ FONT = "Source Sans Pro, Source Sans, system-ui, sans-serif"
 
 @dataclass(frozen=True)
 class Theme:
-    """name: 'light' or 'dark'; ink, ground, faint, muted: text, background, lines, quiet text; query … position: roles; ramp: 0 to 1."""
+    """name: 'light' or 'dark'; ink, ground, faint, muted: text, background, lines, quiet text; query … position: roles;
+    ramp: weights from 0 to 1.
+    """
 
     name: str
     ink: str

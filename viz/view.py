@@ -10,10 +10,11 @@ from core.types import Tokens
 
 
 @dataclass(frozen=True)
-class View:
-    """text, model, layer, head; query and key: the tokens of the picked cell; skip_first: whether the first token is left
-    out of the colour scale; measure and everyone: what heads are ranked by, for the query or averaged over all tokens.
-    None is a choice not made yet, which the page makes well.
+class Choices:
+    """What a visitor has chosen; None is a choice not made yet, which the page makes well.
+
+    text, model, layer, head; query and key: the tokens of the picked cell; skip_first: the first token is left out of
+    the colour scale; measure and everyone: what heads are ranked by, for the query or averaged over all tokens.
     """
 
     text: str
@@ -27,11 +28,21 @@ class View:
     everyone: bool = False
 
 
+@dataclass(frozen=True)
+class View(Choices):
+    """What is on screen: every choice made, and every one possible."""
+
+    layer: int
+    head: int
+    query: int
+    key: int
+
+
 _NUMBERS = ("layer", "head", "query", "key")
 _SWITCHES = ("skip_first", "everyone")
 
 
-def to_link(view: View) -> dict[str, str]:
+def to_link(view: Choices) -> dict[str, str]:
     """The parameters of the address bar; switches that are off are left out."""
     words = {"text": view.text, "model": view.model, "measure": view.measure}
     numbers = {name: str(getattr(view, name)) for name in _NUMBERS if getattr(view, name) is not None}
@@ -39,7 +50,7 @@ def to_link(view: View) -> dict[str, str]:
     return words | numbers | switches
 
 
-def from_link(params: Mapping[str, str], fallback: View) -> tuple[View, list[str]]:
+def from_link(params: Mapping[str, str], fallback: Choices) -> tuple[Choices, list[str]]:
     """The view that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing.
 
     Only shapes are checked here; whether a layer exists is known once the model is (`settle`).
@@ -56,7 +67,7 @@ def from_link(params: Mapping[str, str], fallback: View) -> tuple[View, list[str
     else:
         notes.append(f"The link's measure is unknown; heads are ranked by {MEASURES[fallback.measure].title}.")
     changes |= {name: params.get(name) == "1" for name in _SWITCHES}
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of View
+    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of Choices
 
 
 def _integer(value: str) -> int | None:
@@ -64,8 +75,8 @@ def _integer(value: str) -> int | None:
     return int(value) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
 
 
-def settle(view: View, *, n_layers: int, n_heads: int, length: int, causal: bool) -> tuple[View, list[str]]:
-    """The view with the nearest layer, head and tokens that exist and may look at each other, with a note on each change.
+def settle(view: Choices, *, n_layers: int, n_heads: int, length: int, causal: bool) -> tuple[Choices, list[str]]:
+    """The nearest layer, head and tokens that exist and may look at each other, with a note on each change.
 
     Choices not made (None) stay so.
     """

@@ -31,15 +31,17 @@ class GQA(Attention):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """q_proj, k_proj, v_proj, o_proj: weights [out, in], and biases where `bias` is set."""
         q, kv = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        out_in = {
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, out_in in {
             "q_proj": (q, self.d_model),
             "k_proj": (kv, self.d_model),
             "v_proj": (kv, self.d_model),
             "o_proj": (self.d_model, q),
-        }
-        weights = {f"{name}.weight": shape for name, shape in out_in.items()}
-        biases = {f"{name}.bias": shape[:1] for name, shape in out_in.items()} if self.bias else {}
-        return weights | biases
+        }.items():
+            shapes[f"{name}.weight"] = out_in
+            if self.bias:
+                shapes[f"{name}.bias"] = out_in[:1]
+        return shapes
 
     def cached_elements_per_token(self) -> int:
         """2 n_kv_heads head_dim: a key and a value for each KV head."""

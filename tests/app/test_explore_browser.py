@@ -192,7 +192,10 @@ def test_impossible_links_show_the_nearest_choice_and_say_so(open_page: Opener) 
         page.get_by_text(word).wait_for()
 
 
-HOSTILE = "<b>bold</b> <a href='https://example.org'>a</a> <img src=x onerror=alert(1)> $x^2$ [l](http://e.org) `c` **d** :smile: %{z}"
+HOSTILE = (
+    "<b>bold</b> <a href='https://example.org'>a</a> <img src=x onerror=alert(1)> "
+    "$x^2$ [l](http://e.org) `c` **d** :smile: %{z}"
+)
 
 
 @pytest.mark.parametrize("model", ["minilm", "smollm2"])

@@ -39,9 +39,7 @@ def folder(small_smollm2) -> Path:
     return pretrained.smollm2_folder()
 
 
-@pytest.mark.parametrize(
-    ("model", "constant"), [("minilm", "MINILM_PACKAGE"), ("smollm2", "SMOLLM2_PACKAGE")]
-)
+@pytest.mark.parametrize(("model", "constant"), [("minilm", "MINILM_PACKAGE"), ("smollm2", "SMOLLM2_PACKAGE")])
 def test_a_missing_package_is_reported_with_the_command_that_brings_it(monkeypatch, model, constant):
     monkeypatch.setattr(pretrained, constant, "no-such-package-of-weights")
     with pytest.raises(MissingModelError, match=rf"^the package no-such-package-of-weights is not .*{COMMAND}"):
@@ -89,7 +87,9 @@ def _load(folder: Path, change: dict[str, np.ndarray | None]):
 
 
 def test_a_missing_tensor_is_named(folder):
-    with pytest.raises(CheckpointError, match=r"^the checkpoint has no tensor 'model\.layers\.1\.mlp\.up_proj\.weight'$"):
+    with pytest.raises(
+        CheckpointError, match=r"^the checkpoint has no tensor 'model\.layers\.1\.mlp\.up_proj\.weight'$"
+    ):
         _load(folder, {"model.layers.1.mlp.up_proj.weight": None})
 
 

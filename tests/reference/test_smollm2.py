@@ -24,7 +24,6 @@ from tests.reference.oracle import (
     weights_of,
 )
 
-
 # Some 300 tokens: far enough apart for slow and fast rotary pairs to matter.
 LONG = " ".join(f"Then the fox number {i} met another one." for i in range(25))
 

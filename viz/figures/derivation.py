@@ -11,7 +11,6 @@ from core.types import Run, Trace
 from viz.text import label_room, labels
 from viz.theme import LIGHT, Theme
 
-
 MAX_NAMES = 48
 Panels = tuple[tuple[str, np.ndarray, str | list[str]], ...]
 

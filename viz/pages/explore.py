@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import streamlit as st
 
@@ -18,7 +18,7 @@ from viz.components.token_strip import token_strip
 from viz.figures.summary import head_sentence, strongest_key
 from viz.pages import explore_derivation, explore_export, explore_maps, explore_survey
 from viz.theme import Theme, theme
-from viz.view import View, follow, settle
+from viz.view import Choices, View, follow, settle
 
 _HEADING = (
     "<h1 class='headlight'>Headlight <small>what each attention head of a real, trained model looks at</small></h1>"
@@ -29,37 +29,33 @@ _SHOWN, _FOLLOW = "shown", "follow"  # session: the tokens on screen; the tokens
 def page() -> None:
     """The whole page, top to bottom."""
     names = [name for name, row in MODELS.items() if row.installed]
-    fallback = View(text=examples()[0].text, model=names[0] if names else "")
-    view, notes = address.read(fallback)
     if not names:
         st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
         return
-    if view.model not in names:
+    fallback = Choices(text=examples()[0].text, model=names[0])
+    choices, notes = address.read(fallback)
+    if choices.model not in names:
         notes.append(f"The link's model is not on this machine; showing {MODELS[names[0]].title}.")
-        view = replace(view, model=names[0], layer=None, head=None)
+        choices = replace(choices, model=names[0], layer=None, head=None)
     st.html(_HEADING)
-    _ask_for_text(view, fallback)
+    _ask_for_text(choices, fallback)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
-    model = store.model(view.model)
-    result = _read_text(view)
+    model = store.model(choices.model)
+    result = _read_text(choices)
     if result is None:
-        _keep(view)
+        address.write(choices)
         return
-    view, more = _complete(view, model, result)
+    view, more = _complete(choices, model, result)
     st.session_state[_SHOWN] = result.tokens
     with controls:
         _choose_model(view, names, model)
     if notes + more:
         st.info("  \n".join(notes + more), icon=":material/info:")
-    _keep(view)
+    address.write(view)
     _draw(result, view, theme(st.context.theme.type))
 
 
-def _keep(view: View) -> None:
-    address.write(view)
-
-
-def _ask_for_text(view: View, fallback: View) -> None:
+def _ask_for_text(view: Choices, fallback: Choices) -> None:
     box, menu, link = st.columns([6, 1, 1], vertical_alignment="bottom")
     address.mirror("text", view.text)
     limits = store.engine().limits
@@ -116,7 +112,7 @@ def _choose_model(view: View, names: list[str], model: Model) -> None:
         st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
 
 
-def _read_text(view: View) -> Run | None:
+def _read_text(view: Choices) -> Run | None:
     """The run of the text; while it cannot be read, a line that says why and the run of the last text that could."""
     try:
         return store.run(view.model, view.text)
@@ -130,42 +126,44 @@ def _read_text(view: View) -> Run | None:
         return store.run(view.model, last.text)
 
 
-def _complete(view: View, model: Model, result: Run) -> tuple[View, list[str]]:
+def _complete(choices: Choices, model: Model, result: Run) -> tuple[View, list[str]]:
     """Every choice made: followed from the text before, settled to what exists, and the open ones chosen well."""
-    old = st.session_state.pop(_FOLLOW, None)
-    if old is not None and view.query is not None:
-        key = None if view.key is None else follow(view.key, old, result.tokens)
-        view = replace(view, query=follow(view.query, old, result.tokens), key=key)
-    view, notes = settle(
-        view,
-        n_layers=model.n_layers,
-        n_heads=model.attention.n_heads,
-        length=len(result.tokens),
+    choices, notes = settle(
+        _followed(choices, result), n_layers=model.n_layers, n_heads=model.attention.n_heads, length=len(result.tokens),
         causal=model.attention.causal,
-    )
-    spot = _spot(view)
-    if view.layer is None:
-        view = replace(view, layer=spot.layer)
-    if view.head is None:
-        view = replace(view, head=spot.head)
-    if view.query is None:
+    )  # fmt: skip
+    spot = _spot(choices)
+    layer = spot.layer if choices.layer is None else choices.layer
+    head = spot.head if choices.head is None else choices.head
+    query, key = choices.query, choices.key
+    if query is None:
         query, key = locate(spot, result.tokens.pieces)
-        view = replace(view, query=query, key=key)
-    if view.key is None:
-        view = replace(view, key=strongest_key(result, view.layer, view.head, view.query))
-    return view, notes
+    if key is None:
+        key = strongest_key(result, layer, head, query)
+    made = {"layer": layer, "head": head, "query": query, "key": key}
+    return View(**(asdict(choices) | made)), notes
 
 
-def _spot(view: View) -> Spot:
+def _followed(choices: Choices, result: Run) -> Choices:
+    """After an edit or a change of model, the picked tokens are where the same words are now."""
+    old = st.session_state.pop(_FOLLOW, None)
+    if old is None or choices.query is None:
+        return choices
+    key = None if choices.key is None else follow(choices.key, old, result.tokens)
+    return replace(choices, query=follow(choices.query, old, result.tokens), key=key)
+
+
+def _spot(view: Choices) -> Spot:
     here = [e for e in examples() if e.text == view.text] or examples()
     return here[0].spots[view.model]
 
 
 def _draw(result: Run, view: View, look: Theme) -> None:
     trace = result.layers[view.layer]
+    weights, mask = trace.weights[view.head].float().cpu().numpy(), trace.mask.cpu().numpy()
     token_strip(
-        result.tokens.spaced, result.tokens.special, trace.weights[view.head].float().cpu().numpy(), trace.mask.cpu().numpy(),
-        view.query, view.key, lut=look.lut(), key_name="strip", sink=view.skip_first, on_pick=_pick_query,
+        result.tokens.spaced, result.tokens.special, weights, mask, view.query, view.key, lut=look.lut(),
+        key_name="strip", sink=view.skip_first, on_pick=_pick_query,
     )  # fmt: skip
     explore_maps.draw(result, view, look)
     explore_derivation.draw(result, view, look)

@@ -29,7 +29,7 @@ def draw(result: Run, view: View, look: Theme) -> None:
             values.cpu().numpy(), MEASURES[view.measure].unit, chosen=(view.layer, view.head), theme=look
         )
         chart(
-            figure, key_name=CHART, alt="Every head's value, layer by layer.", shape=tuple(values.shape), on_pick=_pick,
+            figure, key_name=CHART, alt="Every head's value, layer by layer.", shape=(values.shape[0], values.shape[1]), on_pick=_pick,
         )  # fmt: skip
 
 
