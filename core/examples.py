@@ -35,12 +35,13 @@ def examples() -> list[Example]:
     return [Example(r["title"], r["text"], {m: Spot(**s) for m, s in r["spots"].items()}) for r in rows]
 
 
-def locate(spot: Spot, pieces: tuple[str, ...]) -> tuple[int, int]:
-    """Token indices of a spot's query (its last occurrence) and key (its last one up to there; the query if none)."""
+def locate(spot: Spot, pieces: tuple[str, ...]) -> tuple[int, int | None]:
+    """Token indices of a spot's query (its last occurrence, else the last token) and key (its last one before; or None)."""
     names = [piece.strip().lower() for piece in pieces]
-    query = _last(names, spot.query, len(names), len(names) - 1)
-    return query, _last(names, spot.key, query, query)
+    query = _last(names, spot.query, len(names))
+    query = len(names) - 1 if query is None else query
+    return query, _last(names, spot.key, query)
 
 
-def _last(names: list[str], wanted: str, before: int, otherwise: int) -> int:
-    return next((i for i in range(before - 1, -1, -1) if names[i] == wanted.lower()), otherwise)
+def _last(names: list[str], wanted: str, before: int) -> int | None:
+    return next((i for i in range(before - 1, -1, -1) if names[i] == wanted.lower()), None)

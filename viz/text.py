@@ -24,9 +24,8 @@ def _picture(c: str) -> str:
         return _CONTROL_PICTURES[c]
     if ord(c) < 0x20:
         return chr(0x2400 + ord(c))
-    return (
-        f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") and c != "\u200d" else c
-    )
+    hidden = unicodedata.category(c) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp", "Zs") and c not in (" ", "\u200d")
+    return f"⟨U+{ord(c):04X}⟩" if hidden else c
 
 
 def shorten(text: str, limit: int) -> str:

@@ -72,7 +72,7 @@ def from_link(params: Mapping[str, str], fallback: Choices) -> tuple[Choices, li
 
 def _integer(value: str) -> int | None:
     digits = value.strip().removeprefix("-")
-    return int(value) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
+    return int(value.strip()) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
 
 
 def settle(view: Choices, *, n_layers: int, n_heads: int, length: int, causal: bool) -> tuple[Choices, list[str]]:

@@ -55,6 +55,14 @@ def test_only_the_layers_asked_for_are_kept(model, sentence):
     assert result.nbytes * model.n_layers == whole.nbytes * 2
 
 
+@pytest.mark.xfail(reason="Traces.__getitem__ raises no KeyError, which Mapping counts on", strict=True)
+def test_whether_a_layer_was_traced_may_be_asked(minilm, sentence):
+    layers = run(minilm, sentence, layers=[4]).layers
+    assert 4 in layers
+    assert 3 not in layers
+    assert layers.get(3) is None
+
+
 def test_weights_are_computed_only_when_asked_for_and_the_last_layers_are_kept(minilm, sentence, monkeypatch):
     traced, original = [], Attention.trace
 
@@ -107,7 +115,7 @@ def test_the_future_cannot_change_smollm2s_past():
     torch.testing.assert_close(long.hidden[:kept], short.hidden, rtol=0, atol=1e-9)
 
 
-def test_the_order_of_words_matters_to_both_models_and_only_through_positions(model):
+def test_the_order_of_words_matters_to_both_models(model):
     one, other = run(model, "fox river"), run(model, "river fox")
     assert not torch.allclose(one.hidden[-1], other.hidden[-1], atol=1e-3)
 

@@ -100,8 +100,11 @@ def test_smollm2_decodes_what_it_read(decoder, text):
     assert decoder.decode(list(tokens.ids)) == tokens.text.replace("<|im_start|>", "")
 
 
-@given(words=st.lists(st.text("abcXYZéñüß0189.,;:!?'\"()-$&<>漢字пр🦊", min_size=1, max_size=9), min_size=1, max_size=7),
-       blanks=st.lists(st.text(" \n\t\u00a0\u3000", min_size=1, max_size=3), min_size=8, max_size=8))  # fmt: skip
+words = st.text("abcXYZéñüß0189.,;:!?'\"()-$&<>漢字пр🦊", min_size=1, max_size=9)
+gaps = st.text(" \n\t\u00a0\u3000", min_size=1, max_size=3)
+
+
+@given(words=st.lists(words, min_size=1, max_size=7), blanks=st.lists(gaps, min_size=7, max_size=7))
 def test_minilms_spaced_pieces_read_as_the_text_that_was_typed(encoder, words, blanks):
     text = "".join(blank + word for blank, word in zip(blanks, words, strict=False))
     tokens = encoder.encode(text)

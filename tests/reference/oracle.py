@@ -23,7 +23,7 @@ FLOAT32_WEIGHTS, FLOAT32_RELATIVE, FLOAT64 = 1e-5, 5e-6, 1e-10
 
 @dataclass(frozen=True)
 class Answer:
-    """weights (n_layers, n_heads, q_len, kv_len); hidden (seq, d_model); logits (seq, vocab_size), None for an encoder."""
+    """weights (n_layers, n_heads, q_len, kv_len); hidden (seq, d_model); logits (seq, vocab_size) or None."""
 
     weights: Tensor
     hidden: Tensor

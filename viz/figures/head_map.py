@@ -93,7 +93,7 @@ def _legend(skip_first: bool) -> dict[str, Any]:
     # Below the map, placed by the figure and not by the map, so that it never pushes the map about.
     text = "weight, first token left out of the scale" if skip_first else "weight"
     return {
-        "title": {"text": text, "side": "top", "font": {"size": 12}},
+        "title": {"text": text, "side": "bottom", "font": {"size": 12}},
         "orientation": "h",
         "thickness": 8,
         "outlinewidth": 0,

@@ -27,7 +27,14 @@ _SHOWN, _FOLLOW = "shown", "follow"  # session: the tokens on screen; the tokens
 
 
 def page() -> None:
-    """The whole page, top to bottom."""
+    """The whole page; what Headlight refuses on purpose (no such device, a damaged model) becomes one line."""
+    try:
+        _page()
+    except HeadlightError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def _page() -> None:
     names = [name for name, row in MODELS.items() if row.installed]
     if not names:
         st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
@@ -40,8 +47,10 @@ def page() -> None:
     st.html(_HEADING)
     _ask_for_text(choices, fallback)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
+    messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     model = store.model(choices.model)
-    result = _read_text(choices)
+    with messages:
+        result = _read_text(choices)
     if result is None:
         address.write(choices)
         return
@@ -50,7 +59,7 @@ def page() -> None:
     with controls:
         _choose_model(view, names, model)
     if notes + more:
-        st.info("  \n".join(notes + more), icon=":material/info:")
+        messages.info("  \n".join(notes + more), icon=":material/info:")
     address.write(view)
     _draw(result, view, theme(st.context.theme.type))
 
@@ -166,6 +175,7 @@ def _draw(result: Run, view: View, look: Theme) -> None:
         key_name="strip", sink=view.skip_first, on_pick=_pick_query,
     )  # fmt: skip
     explore_maps.draw(result, view, look)
+    store.let_the_browser_draw()
     explore_derivation.draw(result, view, look)
     explore_survey.draw(result, view, look)
     explore_export.draw(result, view, look)

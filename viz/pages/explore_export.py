@@ -13,8 +13,10 @@ from viz.view import View
 
 
 def draw(result: Run, view: View, look: Theme) -> None:
-    """Downloads are made when they are asked for, not before."""
-    section = st.expander("Take it away", key="takeaway")
+    """Downloads are made when they are asked for, not before; a closed section costs nothing."""
+    section = st.expander("Take it away", key="takeaway", on_change="rerun")
+    if not section.open:
+        return
     with section:
         name = f"headlight-{view.model}-layer{view.layer}-head{view.head}"
         with st.container(horizontal=True):

@@ -28,9 +28,9 @@ def draw(result: Run, view: View, look: Theme) -> None:
         figure = survey_map(
             values.cpu().numpy(), MEASURES[view.measure].unit, chosen=(view.layer, view.head), theme=look
         )
-        chart(
-            figure, key_name=CHART, alt="Every head's value, layer by layer.", shape=(values.shape[0], values.shape[1]), on_pick=_pick,
-        )  # fmt: skip
+        shape = (values.shape[0], values.shape[1])
+        alt = "Every head's value, layer by layer."
+        chart(figure, key_name=CHART, alt=alt, shape=shape, on_pick=_pick)
 
 
 def _choose(view: View) -> None:

@@ -283,7 +283,7 @@ function size(s) {
 function followWidth(s) {
   const request = oncePerFrame(() => {
     if (s.drawn && s.gd.clientWidth && s.gd.clientWidth !== s.gd._fullLayout.width) {
-      window.Plotly.relayout(s.gd, size(s));
+      s.drawing = Promise.resolve(s.drawing).then(() => s.gone || window.Plotly.relayout(s.gd, size(s)));
     }
   });
   const observer = new ResizeObserver(request);
@@ -316,14 +316,16 @@ export default component("chart", (root, source) => {
     s.picked = meta.picked;
     gd.style.minHeight = size(s).height + "px";
     place(s);
-    return draw(s);
+    s.drawing = draw(s);
+    return s.drawing;
   };
   s.destroy = () => {
     s.gone = true;
     stop();
     stopPreviews();
     unfollow();
-    window.Plotly?.purge(gd);
+    // Plotly must not lose a chart that it is still drawing.
+    Promise.resolve(s.drawing).finally(() => window.Plotly?.purge(gd));
     gd.remove();
   };
   return s;
