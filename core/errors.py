@@ -12,6 +12,9 @@ HeadlightError
 class HeadlightError(Exception):
     """The root of every error that Headlight raises on purpose."""
 
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # KeyError alone would show it in quotes
+
 
 class ConfigError(HeadlightError, ValueError):
     """A configuration that cannot exist; raised at construction."""
@@ -21,11 +24,12 @@ class InputError(HeadlightError, ValueError):
     """A text, layer, head or token that the chosen model cannot take."""
 
 
+class UntracedLayerError(InputError, KeyError):
+    """A layer that exists but was not asked for when the text was run."""
+
+
 class UnknownNameError(HeadlightError, KeyError):
     """A name that is in no registry."""
-
-    def __str__(self) -> str:
-        return str(self.args[0]) if self.args else ""
 
 
 class MissingModelError(HeadlightError, FileNotFoundError):

@@ -34,6 +34,12 @@ class DecoderBlock:
 
     eps: float
 
+    def shapes(self, d_model: int, d_ff: int) -> dict[str, tuple[int, ...]]:
+        """The layer's parameters outside the attention, weights [out, in]; d_ff: width of the feed-forward part."""
+        norms = {f"{name}.weight": (d_model,) for name in ("input_layernorm", "post_attention_layernorm")}
+        wide = {"gate_proj.weight": (d_ff, d_model), "up_proj.weight": (d_ff, d_model)}
+        return {**norms, **wide, "down_proj.weight": (d_model, d_ff)}
+
     def __call__(self, x: Tensor, params: Params, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """The layer's output."""
         x = x + attend(rms_norm(x, params["input_layernorm.weight"], self.eps))
@@ -47,6 +53,15 @@ class EncoderBlock:
     """Norms last, as in BERT (Devlin et al. 2019; Vaswani et al. 2017): LayerNorm(x + attend x), LayerNorm(x + GELU MLP)."""
 
     eps: float
+
+    def shapes(self, d_model: int, d_ff: int) -> dict[str, tuple[int, ...]]:
+        """The layer's parameters outside the attention, weights [out, in]; d_ff: width of the feed-forward part."""
+        names = [
+            f"{name}.{part}" for name in ("attention_layernorm", "output_layernorm") for part in ("weight", "bias")
+        ]
+        up = {"up_proj.weight": (d_ff, d_model), "up_proj.bias": (d_ff,)}
+        down = {"down_proj.weight": (d_model, d_ff), "down_proj.bias": (d_model,)}
+        return {**dict.fromkeys(names, (d_model,)), **up, **down}
 
     def __call__(self, x: Tensor, params: Params, attend: Callable[[Tensor], Tensor]) -> Tensor:
         """The layer's output."""

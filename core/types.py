@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.cache import KVCache
-from core.errors import InputError
+from core.errors import InputError, UntracedLayerError
 from core.positions.base import Position
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class Traces(Mapping[int, Trace]):
 
     def _layer(self, layer: int) -> tuple[Attention, Mapping[str, Tensor], Projections]:
         if layer not in self._layers:
-            raise InputError(f"layer {layer} was not traced; traced were {', '.join(map(str, self._layers))}")
+            raise UntracedLayerError(f"layer {layer} was not traced; traced were {', '.join(map(str, self._layers))}")
         return self._layers[layer]
 
 

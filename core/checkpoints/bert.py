@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from core.attention import MHA
-from core.checkpoints.folder import Weights, read_config
+from core.checkpoints.folder import Shapes, Weights, read_config
 from core.errors import CheckpointError
 from core.model import EncoderBlock, Model
 from core.positions import Learned
@@ -32,6 +32,8 @@ def load(folder: Path, weights: Weights, name: str, title: str) -> Model:
         raise CheckpointError(f"{title} is no plain BERT: GELU and absolute positions are what this loader reads")
     d_model, n_heads = config["hidden_size"], config["num_attention_heads"]
     attention = MHA(d_model=d_model, n_heads=n_heads, head_dim=d_model // n_heads, causal=False, bias=True)
+    block = EncoderBlock(config["layer_norm_eps"])
+    shapes = attention.shapes() | block.shapes(d_model, config["intermediate_size"])
     return Model(
         name=name,
         title=title,
@@ -39,16 +41,16 @@ def load(folder: Path, weights: Weights, name: str, title: str) -> Model:
         tokenizer=Tokenizer.from_file(folder / "tokenizer.json"),
         attention=attention,
         position=Learned(weights["embeddings.position_embeddings.weight"]),
-        block=EncoderBlock(config["layer_norm_eps"]),
+        block=block,
         # One sentence is all of type 0, so its type vector is part of every token's vector.
         embedding=weights["embeddings.word_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0],
-        layers=tuple(_layer(weights, i, attention) for i in range(config["num_hidden_layers"])),
+        layers=tuple(_layer(weights, i, shapes) for i in range(config["num_hidden_layers"])),
         top={f"embedding_layernorm.{part}": weights[f"embeddings.LayerNorm.{part}"] for part in ("weight", "bias")},
         eps=config["layer_norm_eps"],
     )
 
 
-def _layer(weights: Weights, index: int, attention: MHA) -> dict[str, Tensor]:
+def _layer(weights: Weights, index: int, shapes: Shapes) -> dict[str, Tensor]:
     parts = [(ours, theirs, part) for ours, theirs in _LAYER_NAMES.items() for part in ("weight", "bias")]
     params = {f"{ours}.{part}": weights[f"encoder.layer.{index}.{theirs}.{part}"] for ours, theirs, part in parts}
-    return weights.checked(params, attention.shapes(), f"layer {index}")
+    return weights.checked(params, shapes, f"layer {index}")

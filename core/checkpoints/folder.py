@@ -14,8 +14,17 @@ from torch import Tensor
 
 from core.errors import CheckpointError
 
+Shapes = Mapping[str, tuple[int, ...]]
 
-def read_config(folder: Path) -> dict[str, Any]:
+
+class Config(dict[str, Any]):
+    """A checkpoint's configuration; a missing key is a CheckpointError that names it."""
+
+    def __missing__(self, key: str) -> Any:
+        raise CheckpointError(f"config.json has no {key!r}")
+
+
+def read_config(folder: Path) -> Config:
     """config.json as a mapping; raises CheckpointError if it is missing or no JSON object."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -23,7 +32,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"config.json cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError("config.json does not hold an object")
-    return config
+    return Config(config)
 
 
 class Weights:
@@ -47,7 +56,7 @@ class Weights:
         return self._tensors[name].to(device=self._device, dtype=self._dtype)
 
     @staticmethod
-    def checked(params: dict[str, Tensor], shapes: Mapping[str, tuple[int, ...]], where: str) -> dict[str, Tensor]:
+    def checked(params: dict[str, Tensor], shapes: Shapes, where: str) -> dict[str, Tensor]:
         """`params`, once every tensor named in `shapes` is found to have that shape."""
         for name, shape in shapes.items():
             if tuple(params[name].shape) != shape:

@@ -74,12 +74,10 @@ def _open(source: Path) -> GGUFReader:
 
 
 def _move(temporary: Path, folder: Path) -> Path:
-    try:
-        temporary.rename(folder)
-    except OSError:
-        if not (folder / "model.safetensors").exists():  # another process may have been first; its files are as good
-            raise
-    return folder
+    if (folder / "model.safetensors").exists():  # another process was first; its files are as good
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)  # what an incomplete copy may have left
+    return temporary.rename(folder)
 
 
 def _field(reader: GGUFReader, name: str) -> Any:

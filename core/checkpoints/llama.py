@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from core.attention import GQA, MHA, MQA
-from core.checkpoints.folder import Weights, read_config
+from core.checkpoints.folder import Config, Shapes, Weights, read_config
 from core.errors import CheckpointError
 from core.model import DecoderBlock, Model
 from core.positions import RoPE
@@ -33,6 +32,8 @@ def load(folder: Path, weights: Weights, name: str, title: str) -> Model:
     if config["hidden_act"] != "silu" or config.get("rope_scaling"):
         raise CheckpointError(f"{title} is no plain Llama: SwiGLU and unscaled RoPE are what this loader reads")
     attention = _attention(config)
+    block = DecoderBlock(config["rms_norm_eps"])
+    shapes = attention.shapes() | block.shapes(attention.d_model, config["intermediate_size"])
     embedding = weights["model.embed_tokens.weight"]
     return Model(
         name=name,
@@ -41,16 +42,16 @@ def load(folder: Path, weights: Weights, name: str, title: str) -> Model:
         tokenizer=Tokenizer.from_file(folder / "tokenizer.json"),
         attention=attention,
         position=RoPE(dim=attention.head_dim, theta=config["rope_theta"], layout="half"),
-        block=DecoderBlock(config["rms_norm_eps"]),
+        block=block,
         embedding=embedding,
-        layers=tuple(_layer(weights, i, attention) for i in range(config["num_hidden_layers"])),
+        layers=tuple(_layer(weights, i, shapes) for i in range(config["num_hidden_layers"])),
         top={"final_layernorm.weight": weights["model.norm.weight"]},
         head=embedding if config["tie_word_embeddings"] else weights["lm_head.weight"],
         eps=config["rms_norm_eps"],
     )
 
 
-def _attention(config: dict[str, Any]) -> GQA:
+def _attention(config: Config) -> GQA:
     d_model, n_heads = config["hidden_size"], config["num_attention_heads"]
     n_kv_heads = config.get("num_key_value_heads", n_heads)
     head_dim = config.get("head_dim", d_model // n_heads)
@@ -61,8 +62,8 @@ def _attention(config: dict[str, Any]) -> GQA:
     )
 
 
-def _layer(weights: Weights, index: int, attention: GQA) -> dict[str, Tensor]:
+def _layer(weights: Weights, index: int, shapes: Shapes) -> dict[str, Tensor]:
     params = {
         f"{ours}.weight": weights[f"model.layers.{index}.{theirs}.weight"] for ours, theirs in _LAYER_NAMES.items()
     }
-    return weights.checked(params, attention.shapes(), f"layer {index}")
+    return weights.checked(params, shapes, f"layer {index}")

@@ -55,7 +55,6 @@ def test_only_the_layers_asked_for_are_kept(model, sentence):
     assert result.nbytes * model.n_layers == whole.nbytes * 2
 
 
-@pytest.mark.xfail(reason="Traces.__getitem__ raises no KeyError, which Mapping counts on", strict=True)
 def test_whether_a_layer_was_traced_may_be_asked(minilm, sentence):
     layers = run(minilm, sentence, layers=[4]).layers
     assert 4 in layers
