@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from core.attention import GQA, MHA, MQA, Attention
+from core.attention import GQA, MHA, MLA, MQA, Attention
 from core.checkpoints import packages, pretrained
 from core.checkpoints.gguf_llama import Progress
 from core.errors import UnknownNameError
 from core.model import Model
-from core.positions import Learned, Position, RoPE
+from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
 
 Loader = Callable[[torch.device, torch.dtype, Progress | None], Model]
 
@@ -37,9 +37,15 @@ class ModelRow:
         return packages.installed(self.package)
 
 
-ATTENTION: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA}
+ATTENTION: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA}
 
-POSITIONS: Mapping[str, type[Position]] = {"none": Position, "learned": Learned, "rope": RoPE}
+POSITIONS: Mapping[str, type[Position]] = {
+    "none": Position,
+    "learned": Learned,
+    "sinusoidal": Sinusoidal,
+    "rope": RoPE,
+    "alibi": ALiBi,
+}
 
 MODELS: Mapping[str, ModelRow] = {
     "minilm": ModelRow(

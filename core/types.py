@@ -9,6 +9,7 @@ Axis names, the only ones used in shapes, figures and sentences (query before ke
     n_kv_heads     key-value heads; query head i reads KV head i // (n_heads // n_kv_heads)
     qk_head_dim    width of one head's query and key
     v_head_dim     width of one head's value
+    kv_lora_rank   width of MLA's latent; qk_rope_head_dim: width of its shared rotated key
     d_model        width of the residual stream
     n_layers       layers of the model
     vocab_size     entries of the vocabulary

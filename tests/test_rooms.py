@@ -124,7 +124,11 @@ def test_every_row_of_every_registry_is_what_its_table_says():
 )
 def test_every_variant_and_encoding_has_a_row(folder, base, table):
     written = {
-        node.name for path in _files(f"core/{folder}") for node in _tree(path).body if isinstance(node, ast.ClassDef)
+        node.name
+        for path in _files(f"core/{folder}")
+        for node in _tree(path).body
+        # RoPE's scalings are parts of an encoding, not encodings.
+        if isinstance(node, ast.ClassDef) and path.name != "scaling.py"
     }
     assert written - {kind.__name__ for kind in table.values()} <= {base.__name__}
 

@@ -3,6 +3,7 @@
 from core.attention.base import Attention
 from core.attention.gqa import GQA
 from core.attention.mha import MHA
+from core.attention.mla import MLA
 from core.attention.mqa import MQA
 
-__all__ = ["GQA", "MHA", "MQA", "Attention"]
+__all__ = ["GQA", "MHA", "MLA", "MQA", "Attention"]

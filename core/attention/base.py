@@ -77,16 +77,16 @@ class Attention(ABC):
         """From queries, keys and values to the output: softmax(q kᵀ · scale) v, eq. 1, head by head."""
         mask = self.allowed(p.q_pos, p.k_pos)
         scores = self._scores(p, slice(None))
-        weights = _masked_softmax(scores, mask)
+        weights = masked_softmax(scores, mask)
         heads = weights @ self._per_query_head(p.v)
         return Trace(
             q=p.q, k=p.k, v=p.v, scores=scores, weights=weights, mask=mask, heads=heads, out=self._output(heads, params),
-            scale=self.scale, cache=p.cache, projections=p.steps,
+            scale=self._scale(p), cache=p.cache, projections=p.steps,
         )  # fmt: skip
 
     def rows(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
         """The weights of some queries in every head: rows of `trace(...).weights`, at the cost of those rows."""
-        return _masked_softmax(self._scores(p, queries), self.allowed(p.q_pos[queries], p.k_pos))
+        return masked_softmax(self._scores(p, queries), self.allowed(p.q_pos[queries], p.k_pos))
 
     def fused(self, p: Projections, params: Params) -> Float[Tensor, "q_len d_model"]:
         """The output of `trace` through torch's fused attention, which never holds the weights."""
@@ -94,14 +94,17 @@ class Attention(ABC):
         # A square causal mask may be left to the kernel; with remembered tokens its corner would be the wrong one.
         causal = mask is None and self.causal and len(p.q_pos) > 1
         heads = F.scaled_dot_product_attention(
-            p.q[None], p.k[None], p.v[None], attn_mask=mask, is_causal=causal, scale=self.scale,
+            p.q[None], p.k[None], p.v[None], attn_mask=mask, is_causal=causal, scale=self._scale(p),
             enable_gqa=p.q.shape[0] != p.k.shape[0],
         )[0]  # fmt: skip
         return self._output(heads, params)
 
     def _scores(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
-        scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self.scale
+        scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self._scale(p)
         return p.position.at_scores(scores, p.q_pos[queries], p.k_pos)
+
+    def _scale(self, p: Projections) -> float:
+        return self.scale * p.position.score_scale
 
     def _per_query_head(self, t: Float[Tensor, "n_kv_heads kv_len width"]) -> Float[Tensor, "n_heads kv_len width"]:
         # Repeat each KV head for its neighbours (0, 0, 1, 1), never tile (0, 1, 0, 1).
@@ -132,9 +135,10 @@ def query_positions(x: Tensor, past: KVCache) -> Int[Tensor, " q_len"]:
     return positions(past.length, x.shape[0], x.device)
 
 
-def _masked_softmax(
+def masked_softmax(
     scores: Float[Tensor, "n_heads q_len kv_len"], mask: Bool[Tensor, "q_len kv_len"]
 ) -> Float[Tensor, "n_heads q_len kv_len"]:
-    # A row that may see nothing becomes zeros, as in torch's fused attention; a bare softmax would make it NaN.
+    """Softmax over the allowed keys; a row that may see nothing is all zeros."""
+    # As in torch's fused attention; a bare softmax would make such a row NaN.
     weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
     return weights if bool(mask.any(-1).all()) else weights.nan_to_num(0.0)

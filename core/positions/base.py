@@ -29,6 +29,11 @@ class Position:
         return scores
 
     @property
+    def score_scale(self) -> float:
+        """Factor on the softmax scale; 1 but for DeepSeek's YaRN."""
+        return 1.0
+
+    @property
     def biases_scores(self) -> bool:
         """Whether at_scores does anything; fused attention needs to know."""
         return type(self).at_scores is not Position.at_scores

@@ -18,17 +18,22 @@ from torch import Tensor
 
 from core.errors import ConfigError
 from core.positions.base import Position
+from core.positions.scaling import UNSCALED, Scaling
 
 Layout = Literal["half", "interleaved"]
 
 
 @dataclass(frozen=True)
 class RoPE(Position):
-    """dim: rotated dimensions a head (even); theta: base of the frequencies; layout: which dimensions form a pair."""
+    """dim: rotated dimensions a head (even); theta: base of the frequencies; layout: which dimensions form a pair.
+
+    scaling: how frequencies change for texts longer than the trained ones.
+    """
 
     dim: int
     theta: float = 10_000.0
     layout: Layout = "half"
+    scaling: Scaling = UNSCALED
 
     def __post_init__(self) -> None:
         if self.dim <= 0 or self.dim % 2:
@@ -41,17 +46,25 @@ class RoPE(Position):
         exponents = torch.arange(0, self.dim, 2, dtype=dtype) / self.dim
         return self.theta**-exponents
 
+    @property
+    def score_scale(self) -> float:
+        """Factor on the softmax scale, where the scaling has one (DeepSeek's YaRN)."""
+        return self.scaling.score_scale
+
     def at_qk(
         self, t: Float[Tensor, "heads seq head_dim"], pos: Int[Tensor, " seq"]
     ) -> Float[Tensor, "heads seq head_dim"]:
         """t with its first `dim` dimensions turned by position x frequency; the others pass."""
-        turned = rotate(t[..., : self.dim], self.angles(pos, t.dtype), self.layout)
+        if t.shape[-1] < self.dim:
+            raise ConfigError(f"RoPE turns {self.dim} dimensions, but queries and keys have {t.shape[-1]}")
+        turned = rotate(t[..., : self.dim], self.angles(pos, t.dtype), self.layout) * self.scaling.magnitude
         return torch.cat([turned, t[..., self.dim :]], dim=-1) if t.shape[-1] > self.dim else turned
 
     def angles(self, pos: Int[Tensor, " seq"], dtype: torch.dtype) -> Float[Tensor, "seq pairs"]:
         """The angle of each pair at each position, in radians; in float32 at least, as half precision cannot count."""
         precise = torch.float64 if dtype == torch.float64 else torch.float32
-        frequencies = self.frequencies(precise).to(pos.device)
+        length = int(pos[-1]) + 1 if len(pos) else 0
+        frequencies = self.scaling.frequencies(self.frequencies(precise), self.theta, length).to(pos.device)
         return pos[:, None].to(precise) * frequencies
 
 

@@ -17,7 +17,7 @@ CHUNKS = (5, 1, 4, 3)  # how a text may arrive: several tokens at once, or one
 
 
 def test_every_encoding_of_the_registry_is_tried_here():
-    assert {type(encoding) for encoding in ENCODINGS.values()} == set(POSITIONS.values())
+    assert {type(encoding(4)) for encoding in ENCODINGS.values()} == set(POSITIONS.values())
 
 
 @cases()
@@ -107,10 +107,11 @@ def test_the_cache_holds_the_bytes_that_the_formula_says(case):
         assert past.nbytes == case.attention.cached_elements_per_token() * 8 * (t + 1)
 
 
-def test_what_a_token_costs_is_two_vectors_for_each_kv_head():
+def test_a_token_costs_two_vectors_for_each_kv_head_or_a_latent_and_a_rotated_key():
     kept = {name: build(kind).cached_elements_per_token() for name, kind in ATTENTION.items()}
     d, n, g = SIZES["head_dim"], SIZES["n_heads"], SIZES["n_kv_heads"]
-    assert kept == {"mha": 2 * n * d, "gqa": 2 * g * d, "mqa": 2 * d}
+    mla = SIZES["kv_lora_rank"] + SIZES["qk_rope_head_dim"]
+    assert kept == {"mha": 2 * n * d, "gqa": 2 * g * d, "mqa": 2 * d, "mla": mla}
 
 
 def test_extending_a_cache_leaves_the_old_one_as_it_was():

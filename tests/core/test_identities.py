@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from core.attention import GQA, MHA, MQA
 from core.positions import RoPE
 from core.registry import ATTENTION
-from tests.core.variants import LENGTH, SIZES, build, cases, on_random
+from tests.core.variants import LENGTH, SIZES, build, cases, on_random, rotary_width
 
 N, G, D = SIZES["n_heads"], SIZES["n_kv_heads"], SIZES["head_dim"]
 
@@ -56,7 +56,8 @@ def test_neighbouring_query_heads_share_a_kv_head():
 @pytest.mark.parametrize("kind", ATTENTION.values())
 @pytest.mark.parametrize("causal", [True, False])
 def test_every_variant_is_torchs_own_attention_on_its_queries_keys_and_values(kind, causal):
-    tried = on_random(build(kind, causal=causal), RoPE(D))
+    attention = build(kind, causal=causal)
+    tried = on_random(attention, RoPE(rotary_width(attention)))
     trace = tried.attend()
     heads = F.scaled_dot_product_attention(
         trace.q[None], trace.k[None], trace.v[None], is_causal=causal, enable_gqa=True
@@ -91,10 +92,15 @@ def test_each_step_of_the_derivation_follows_from_the_one_before(case):
     step = {each.name: each.value for each in trace.steps}
     groups = trace.n_heads // trace.n_kv_heads
     for head in range(trace.n_heads):
-        q, k, v = step["q"][head], step["k"][head // groups], step["v"][head // groups]
+        q, k = step["q"][head], step["k"][head // groups]
         products = torch.einsum("td,ud->tu", q, k)
         torch.testing.assert_close(step["products"][head], products, rtol=0, atol=1e-13)
-        torch.testing.assert_close(step["scores"][head], products / math.sqrt(D), rtol=0, atol=1e-13)
+    scaled = step["products"] / math.sqrt(D) * case.position.score_scale
+    torch.testing.assert_close(
+        step["scores"], case.position.at_scores(scaled, *2 * [torch.arange(LENGTH)]), rtol=0, atol=1e-13
+    )
+    for head in range(trace.n_heads):
+        v = step["v"][head // groups]
         torch.testing.assert_close(step["masked"][head].softmax(-1), step["weights"][head], rtol=0, atol=1e-14)
         torch.testing.assert_close(step["heads"][head], step["weights"][head] @ v, rtol=0, atol=1e-13)
     assert bool((step["masked"][:, trace.mask] == step["scores"][:, trace.mask]).all())
@@ -102,7 +108,7 @@ def test_each_step_of_the_derivation_follows_from_the_one_before(case):
     side_by_side = torch.cat(list(step["heads"]), dim=-1)
     out = side_by_side @ case.params["o_proj.weight"].T + case.params.get("o_proj.bias", 0)
     torch.testing.assert_close(step["out"], out, rtol=0, atol=1e-13)
-    assert trace.scale == pytest.approx(1 / math.sqrt(D), abs=1e-16)
+    assert trace.scale == pytest.approx(case.position.score_scale / math.sqrt(D), abs=1e-15)
 
 
 @cases()
@@ -110,7 +116,8 @@ def test_each_step_has_the_axes_that_it_names(case):
     trace = case.attend()
     sizes = {
         "n_heads": N, "n_kv_heads": trace.n_kv_heads, "q_len": LENGTH, "kv_len": LENGTH, "qk_head_dim": D,
-        "v_head_dim": D, "d_model": SIZES["d_model"],
+        "v_head_dim": trace.v.shape[-1], "kv_lora_rank": SIZES["kv_lora_rank"], "qk_rope_head_dim": SIZES["qk_rope_head_dim"],
+        "d_model": SIZES["d_model"],
     }  # fmt: skip
     for step in trace.steps:
         assert tuple(step.value.shape) == tuple(sizes[axis] for axis in step.axes), step.name

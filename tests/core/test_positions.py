@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InputError
+from core.errors import ConfigError, InputError
 from core.positions import Learned, Position, RoPE
 from tests.core.variants import random
 
@@ -120,3 +120,8 @@ def test_no_encoding_changes_nothing():
     assert none.at_qk(x, pos).equal(x)
     assert none.at_scores(random(3, 5, 5), pos, pos).equal(random(3, 5, 5))
     assert not none.biases_scores
+
+
+def test_rope_refuses_queries_narrower_than_what_it_turns():
+    with pytest.raises(ConfigError, match="RoPE turns 10 dimensions, but queries and keys have 6"):
+        RoPE(10).at_qk(random(2, 3, 6), torch.arange(3))

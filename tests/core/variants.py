@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,16 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.attention import Attention
+from core.attention import MLA, Attention
 from core.attention.base import Params
 from core.cache import KVCache
-from core.positions import Learned, Position, RoPE
+from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
+from core.positions.scaling import Yarn
 from core.registry import ATTENTION
 from core.types import Projections, Trace
 
 # Distinct sizes, none a product or a neighbour of another, so that no two axes can be taken for each other. A variant
 # takes those of its fields from here.
-SIZES: Mapping[str, int] = {"d_model": 23, "n_heads": 6, "head_dim": 10, "n_kv_heads": 2}
+SIZES: Mapping[str, int] = {
+    "d_model": 26, "n_heads": 6, "head_dim": 10, "n_kv_heads": 2,
+    "kv_lora_rank": 11, "qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 7, "q_lora_rank": 9,
+}  # fmt: skip
 LENGTH = 13
 
 
@@ -29,13 +33,23 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-ENCODINGS: Mapping[str, Position] = {
-    "none": Position(),
-    "learned": Learned(random(17, SIZES["d_model"], seed=1)),
-    "rope half": RoPE(SIZES["head_dim"], layout="half"),
-    "rope interleaved": RoPE(SIZES["head_dim"], layout="interleaved"),
-    "rope on part of a head": RoPE(4, theta=100.0),
+# Encoding name -> what makes it, given the width that RoPE may turn: a head's, or the rotary part of MLA's.
+ENCODINGS: Mapping[str, Callable[[int], Position]] = {
+    "none": lambda width: Position(),
+    "learned": lambda width: Learned(random(17, SIZES["d_model"], seed=1)),
+    "sinusoidal": lambda width: Sinusoidal(),
+    "rope half": lambda width: RoPE(width, layout="half"),
+    "rope interleaved": lambda width: RoPE(width, layout="interleaved"),
+    "rope on part of a head": lambda width: RoPE(4, theta=100.0),
+    "rope with plain yarn": lambda width: RoPE(width, theta=100.0, scaling=Yarn(4.0, 16)),
+    "rope with deepseek's yarn": lambda width: RoPE(width, scaling=Yarn(40.0, 16, mscale=0.7, mscale_all_dim=0.9)),
+    "alibi": lambda width: ALiBi(),
 }
+
+
+def rotary_width(attention: Attention) -> int:
+    """How many dimensions of a query and key carry position."""
+    return attention.qk_rope_head_dim if isinstance(attention, MLA) else attention.head_dim
 
 
 def build(kind: type[Attention], **more: Any) -> Attention:
@@ -77,13 +91,15 @@ def on_random(attention: Attention, position: Position | None = None) -> Case:
 def cases(*, causal: tuple[bool, ...] = (True, False)) -> Any:
     """Parametrises a test over all variants x all encodings x causal (with bias where not causal)."""
     every = itertools.product(ATTENTION.items(), ENCODINGS.items(), causal)
+
+    def case(kind: type[Attention], encoding: Callable[[int], Position], c: bool) -> Case:
+        attention = build(kind, causal=c, bias=not c)
+        return on_random(attention, encoding(rotary_width(attention)))
+
     return pytest.mark.parametrize(
         "case",
         [
-            pytest.param(
-                on_random(build(kind, causal=c, bias=not c), position),
-                id=f"{name}, {encoding}, {'causal' if c else 'both ways'}",
-            )
-            for (name, kind), (encoding, position), c in every
+            pytest.param(case(kind, encoding, c), id=f"{name}, {label}, {'causal' if c else 'both ways'}")
+            for (name, kind), (label, encoding), c in every
         ],
     )

@@ -1,0 +1,152 @@
+"""Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1, eqs 9-19), with decoupled RoPE.
+
+Keys and values are projected down to one small latent, which is all that is remembered, together with one rotated key
+that all heads share. Our names beside the paper's, for a token t and head i:
+
+    c_q      c^Q_t    = RMSNorm(W^DQ h_t)                 q_a_proj, q_a_layernorm      (q_lora_rank 0: no compression)
+    q_nope   q^C_t,i  = W^UQ c^Q_t                        q_b_proj, first rows of each head   (or q_proj)
+    q_rope   q^R_t,i  = RoPE(W^QR c^Q_t)                  q_b_proj, last rows of each head
+    c_kv     c^KV_t   = RMSNorm(W^DKV h_t)                kv_a_proj_with_mqa, kv_a_layernorm  (cached, after the norm)
+    k_rope   k^R_t    = RoPE(W^KR h_t)                    kv_a_proj_with_mqa, last rows        (cached, after RoPE)
+    k_nope   k^C_t,i  = W^UK c^KV_t                       kv_b_proj, first rows of each head
+    v        v^C_t,i  = W^UV c^KV_t                       kv_b_proj, last rows of each head
+
+Each head's query and key are concatenated *after* the up-projection, q = [q^C; q^R] and k = [k^C; k^R]; values have no
+rotary part. The norms are in the paper's text (3.1.2) and in DeepSeek's code; their eps is 1e-6 whatever the model's is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.attention.base import Attention, Params, linear, masked_softmax, query_positions
+from core.cache import KVCache
+from core.errors import ConfigError
+from core.positions.base import Position
+from core.types import Projections, Step, positions
+
+LATENT_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class MLA(Attention):
+    """kv_lora_rank: width of the latent; qk_nope_head_dim and qk_rope_head_dim: a head's query and key without and with
+    position; v_head_dim: a head's value; q_lora_rank: width of the queries' own latent, 0 for none. head_dim is their sum.
+    """
+
+    head_dim: int = field(init=False)
+    kv_lora_rank: int = 0
+    qk_nope_head_dim: int = 0
+    qk_rope_head_dim: int = 0
+    v_head_dim: int = 0
+    q_lora_rank: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("kv_lora_rank", "qk_nope_head_dim", "v_head_dim"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"{name} ({getattr(self, name)}) must be positive")
+        if self.qk_rope_head_dim < 0 or self.qk_rope_head_dim % 2:
+            raise ConfigError(
+                f"qk_rope_head_dim ({self.qk_rope_head_dim}) must be even: RoPE turns pairs of dimensions"
+            )
+        if self.q_lora_rank < 0:
+            raise ConfigError(f"q_lora_rank ({self.q_lora_rank}) must be 0 (no query compression) or positive")
+        object.__setattr__(self, "head_dim", self.qk_nope_head_dim + self.qk_rope_head_dim)
+        super().__post_init__()
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parameters of `transformers`' DeepSeek layers, weights [out, in]."""
+        q_rows = self.n_heads * self.head_dim
+        kv_rows = self.n_heads * (self.qk_nope_head_dim + self.v_head_dim)
+        shapes: dict[str, tuple[int, ...]] = {"q_proj.weight": (q_rows, self.d_model)}
+        if self.q_lora_rank:
+            shapes = {
+                "q_a_proj.weight": (self.q_lora_rank, self.d_model),
+                "q_a_layernorm.weight": (self.q_lora_rank,),
+                "q_b_proj.weight": (q_rows, self.q_lora_rank),
+            }
+        if self.bias:
+            shapes |= {"kv_a_proj_with_mqa.bias": (self.kv_lora_rank + self.qk_rope_head_dim,)}
+            shapes |= {"o_proj.bias": (self.d_model,)}
+            shapes |= {"q_a_proj.bias": (self.q_lora_rank,)} if self.q_lora_rank else {}
+        return shapes | {
+            "kv_a_proj_with_mqa.weight": (self.kv_lora_rank + self.qk_rope_head_dim, self.d_model),
+            "kv_a_layernorm.weight": (self.kv_lora_rank,),
+            "kv_b_proj.weight": (kv_rows, self.kv_lora_rank),
+            "o_proj.weight": (self.d_model, self.n_heads * self.v_head_dim),
+        }
+
+    def cached_elements_per_token(self) -> int:
+        """kv_lora_rank + qk_rope_head_dim: the latent and the shared rotated key, for all heads together."""
+        return self.kv_lora_rank + self.qk_rope_head_dim
+
+    def project(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+    ) -> Projections:
+        """Queries, and keys and values expanded from the cache: the form to read and to prefill with."""
+        q_pos = query_positions(x, past)
+        q = self._queries(x, params, position, q_pos)
+        cache = past.extend(**self._latents(x, params, position, q_pos))
+        c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]
+        up = linear(c_kv, params, "kv_b_proj").unflatten(-1, (self.n_heads, -1)).transpose(0, 1)
+        k_nope, v = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=-1)
+        k = torch.cat([k_nope, k_rope.expand(self.n_heads, -1, -1)], dim=-1)
+        steps = _steps(q, k, v, c_kv, k_rope)
+        return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
+
+    def absorbed(
+        self, p: Projections, params: Params
+    ) -> tuple[Float[Tensor, "n_heads q_len kv_len"], Float[Tensor, "q_len d_model"]]:
+        """Weights and output of the same attention in latent space: W^UK goes to the query's side, W^UV to the output's.
+
+        All heads then read one key [c_kv; k_rope] and one value c_kv, and keys and values are never expanded
+        (appendix of the paper; DeepSeek-V3's `inference/model.py`). Equal to `trace` up to rounding.
+        """
+        up = params["kv_b_proj.weight"].unflatten(0, (self.n_heads, -1))
+        w_uk, w_uv = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
+        q_nope, q_rope = p.q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
+        c_kv, k_rope = p.cache.tensors["c_kv"], p.cache.tensors["k_rope"]
+        scores = ((q_nope @ w_uk) @ c_kv.T + q_rope @ k_rope.T) * (self.scale * p.position.score_scale)
+        scores = p.position.at_scores(scores, p.q_pos, p.k_pos)
+        weights = masked_softmax(scores, self.allowed(p.q_pos, p.k_pos))
+        heads = (weights @ c_kv) @ w_uv.transpose(1, 2)
+        return weights, self._output(heads, params)
+
+    def _queries(self, x: Tensor, params: Params, position: Position, q_pos: Tensor) -> Tensor:
+        if self.q_lora_rank:
+            q = linear(_latent_norm(linear(x, params, "q_a_proj"), params, "q_a_layernorm"), params, "q_b_proj")
+        else:
+            q = linear(x, params, "q_proj")
+        q = q.unflatten(-1, (self.n_heads, self.head_dim)).transpose(0, 1)
+        q_nope, q_rope = q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
+        return torch.cat([q_nope, position.at_qk(q_rope, q_pos)], dim=-1)
+
+    def _latents(self, x: Tensor, params: Params, position: Position, pos: Tensor) -> dict[str, Tensor]:
+        down = linear(x, params, "kv_a_proj_with_mqa")
+        c_kv, k_rope = down.split([self.kv_lora_rank, self.qk_rope_head_dim], dim=-1)
+        # The norm covers the latent alone; the rotated key, taken from h and not from the latent, has none.
+        return {
+            "c_kv": _latent_norm(c_kv, params, "kv_a_layernorm"),
+            "k_rope": position.at_qk(k_rope[None], pos)[0],
+        }
+
+
+def _latent_norm(x: Tensor, params: Params, name: str) -> Tensor:
+    weight = params[f"{name}.weight"]
+    return F.rms_norm(x, weight.shape, weight, LATENT_EPS)
+
+
+def _steps(q: Tensor, k: Tensor, v: Tensor, c_kv: Tensor, k_rope: Tensor) -> tuple[Step, ...]:
+    kv = ("n_heads", "kv_len")
+    return (
+        Step("c_kv", r"c^{KV}_u = \mathrm{RMSNorm}(W^{DKV} h_u)", ("kv_len", "kv_lora_rank"), c_kv),
+        Step("k_rope", r"k^R_u = \mathrm{RoPE}(W^{KR} h_u)", ("kv_len", "qk_rope_head_dim"), k_rope),
+        Step("q", r"q_t = [W^{UQ} c^Q_t;\ \mathrm{RoPE}(W^{QR} c^Q_t)]", ("n_heads", "q_len", "qk_head_dim"), q),
+        Step("k", r"k_u = [W^{UK} c^{KV}_u;\ k^R_u]", (*kv, "qk_head_dim"), k),
+        Step("v", r"v_u = W^{UV} c^{KV}_u", (*kv, "v_head_dim"), v),
+    )

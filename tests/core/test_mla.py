@@ -1,0 +1,114 @@
+"""Multi-head latent attention: both forms are one, position travels alone, and the cache is the latent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.attention import MLA
+from core.cache import KVCache
+from core.errors import ConfigError
+from core.positions import ALiBi, Position, RoPE
+from core.positions.scaling import Yarn
+from tests.core.variants import LENGTH, SIZES, build, on_random, random
+
+R = SIZES["qk_rope_head_dim"]
+ENCODINGS = {
+    "none": Position(),
+    "rope": RoPE(R, layout="interleaved"),
+    "yarn": RoPE(R, layout="interleaved", scaling=Yarn(40.0, 16, mscale=0.707, mscale_all_dim=0.707)),
+    "alibi": ALiBi(),
+}
+
+
+@pytest.mark.parametrize("q_lora_rank", [0, 9])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_attending_in_latent_space_is_the_same_attention(encoding: str, q_lora_rank: int) -> None:
+    case = on_random(build(MLA, q_lora_rank=q_lora_rank), ENCODINGS[encoding])
+    trace = case.attend()
+    weights, out = case.attention.absorbed(case.project(), case.params)
+    torch.testing.assert_close(weights, trace.weights, rtol=0, atol=1e-13)
+    torch.testing.assert_close(out, trace.out, rtol=0, atol=1e-12)
+
+
+def test_decoding_in_latent_space_from_the_cache_is_reading_at_once() -> None:
+    case, past = on_random(build(MLA), ENCODINGS["rope"]), KVCache()
+    whole = case.attend().out
+    for t in range(LENGTH):
+        projections = case.project(t, t + 1, past)
+        past = projections.cache
+        _, out = case.attention.absorbed(projections, case.params)
+        torch.testing.assert_close(out[0], whole[t], rtol=0, atol=1e-12)
+        assert set(past.tensors) == {"c_kv", "k_rope"}
+
+
+def shifted(case, by: int, project) -> Tensor:
+    """Attention weights when all positions are `by` later."""
+
+    class Later(RoPE):
+        def at_qk(self, t: Tensor, pos: Tensor) -> Tensor:
+            return super().at_qk(t, pos + by)
+
+    later = replace(case, position=Later(R, layout="interleaved"))
+    projections = project(later)
+    return case.attention.trace(projections, case.params).weights
+
+
+def test_moving_all_positions_changes_nothing_in_decoupled_rope() -> None:
+    case = on_random(build(MLA), RoPE(R, layout="interleaved"))
+    change = shifted(case, 100, lambda c: c.project()) - shifted(case, 0, lambda c: c.project())
+    assert change.abs().max() < 1e-12
+
+
+def test_the_often_told_order_of_concatenation_loses_relative_position() -> None:
+    """A widespread explanation concatenates the rotated vector with the latent *before* the up-projection.
+
+    The up-projection then mixes rotated and plain dimensions, and the scores no longer depend on distance alone.
+    """
+    attention = build(MLA)
+    case = on_random(attention, RoPE(R, layout="interleaved"))
+    mixing = random(attention.n_heads, attention.kv_lora_rank + R, attention.head_dim, seed=7) / 3
+
+    def wrong(c):
+        p = c.project()
+        latent = torch.cat([p.cache.tensors["c_kv"], p.cache.tensors["k_rope"]], dim=-1)
+        return replace(p, k=latent @ mixing)
+
+    change = shifted(case, 100, wrong) - shifted(case, 0, wrong)
+    assert change.abs().max() > 0.01
+
+
+def test_values_carry_no_position() -> None:
+    case = on_random(build(MLA), RoPE(R, layout="interleaved"))
+    without = replace(case, position=Position())
+    assert torch.equal(case.attend().v, without.attend().v)
+    nope = SIZES["qk_nope_head_dim"]
+    assert torch.equal(case.attend().k[..., :nope], without.attend().k[..., :nope])
+    assert not torch.equal(case.attend().k[:, 1:, nope:], without.attend().k[:, 1:, nope:])
+
+
+def test_the_latent_is_kept_after_its_norm_and_the_rotated_key_has_none() -> None:
+    case = on_random(build(MLA), Position())
+    down = case.x @ case.params["kv_a_proj_with_mqa.weight"].T
+    c_kv, k_rope = down.split([SIZES["kv_lora_rank"], R], dim=-1)
+    normed = c_kv / (c_kv.square().mean(-1, keepdim=True) + 1e-6).sqrt() * case.params["kv_a_layernorm.weight"]
+    kept = case.attend().cache.tensors
+    torch.testing.assert_close(kept["c_kv"], normed, rtol=0, atol=1e-13)
+    torch.testing.assert_close(kept["k_rope"], k_rope, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"kv_lora_rank": 0}, "kv_lora_rank (0) must be positive"),
+        ({"qk_rope_head_dim": 5}, "qk_rope_head_dim (5) must be even"),
+        ({"q_lora_rank": -1}, "q_lora_rank (-1) must be 0"),
+        ({"v_head_dim": -2}, "v_head_dim (-2) must be positive"),
+    ],
+)
+def test_an_impossible_latent_attention_is_refused(wrong: dict[str, int], says: str) -> None:
+    with pytest.raises(ConfigError, match=says.replace("(", r"\(").replace(")", r"\)")):
+        build(MLA, **wrong)
