@@ -53,7 +53,10 @@ class Limits:
     @classmethod
     def from_environment(cls) -> Limits:
         """The defaults, or HEADLIGHT_MAX_TOKENS where it is set."""
-        return cls(max_tokens=int(os.environ.get("HEADLIGHT_MAX_TOKENS", cls.max_tokens)))
+        asked = os.environ.get("HEADLIGHT_MAX_TOKENS", str(cls.max_tokens))
+        if not asked.isascii() or not asked.isdecimal() or int(asked) < 1:
+            raise ConfigError(f"HEADLIGHT_MAX_TOKENS ({asked!r}) must be a whole number of tokens, 1 or more")
+        return cls(max_tokens=int(asked))
 
 
 class Engine:
@@ -71,7 +74,9 @@ class Engine:
         return name in self._models
 
     def model(self, name: str, progress: Progress | None = None) -> Model:
-        """The model, loaded on first use; a second visitor waits for the first one's load."""
+        """The model, loaded on first use; who wants the same one meanwhile waits, all others go on."""
+        if name in self._models:
+            return self._models[name]
         with self._loading:
             if name not in self._models:
                 self._models[name] = load_model(name, str(self.device), progress=progress)

@@ -155,3 +155,15 @@ def test_every_refusal_is_a_headlight_error_and_pythons_own_kind(kind, also):
     assert issubclass(kind, HeadlightError)
     assert issubclass(kind, also)
     assert str(kind("n_heads (4)")) == "n_heads (4)"
+
+
+@pytest.mark.parametrize("asked", ["many", "0", "-3", "", "1.5"])
+def test_a_limit_that_is_no_number_of_tokens_is_refused(asked, monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MAX_TOKENS", asked)
+    with pytest.raises(ConfigError, match=r"HEADLIGHT_MAX_TOKENS \('.*'\) must be a whole number"):
+        Limits.from_environment()
+
+
+def test_the_limit_may_be_set_from_outside(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MAX_TOKENS", "2048")
+    assert Limits.from_environment().max_tokens == 2048
