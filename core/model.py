@@ -127,14 +127,14 @@ def run(model: Model, text: str | Tokens, layers: Sequence[int] | None = None) -
     x = embed(model, torch.tensor(tokens.ids, device=model.device))
     for index, params in enumerate(model.layers):
         x = _layer(model, index, x, params, kept if index in wanted else {})
-    hidden = _final_norm(model, x)
+    hidden = final_norm(model, x)
     traces = Traces({i: (model.attention, model.layers[i], kept[i]) for i in wanted})
     return Run(model=model.name, tokens=tokens, layers=traces, hidden=hidden, head=model.head)
 
 
-def embed(model: Model, ids: Tensor) -> Float[Tensor, "seq d_model"]:
+def embed(model: Model, ids: Tensor, start: int = 0) -> Float[Tensor, "seq d_model"]:
     """The residual stream before the first layer: token vectors, positions where the encoding acts there, BERT's norm."""
-    x = model.position.at_input(model.embedding[ids], positions(0, len(ids), ids.device))
+    x = model.position.at_input(model.embedding[ids], positions(start, len(ids), ids.device))
     return (
         layer_norm(x, model.top, "embedding_layernorm", model.eps) if "embedding_layernorm.weight" in model.top else x
     )
@@ -149,7 +149,8 @@ def _layer(model: Model, index: int, x: Tensor, params: Params, kept: dict[int, 
     return model.block(x, params, attend)
 
 
-def _final_norm(model: Model, x: Tensor) -> Tensor:
+def final_norm(model: Model, x: Tensor) -> Tensor:
+    """The norm after the last layer, where the model has one."""
     weight = model.top.get("final_layernorm.weight")
     return x if weight is None else rms_norm(x, weight, model.eps)
 

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from core.cache import KVCache
+from core.cache import Cache
 from core.errors import InputError, UntracedLayerError
 from core.positions.base import Position
 
@@ -87,7 +87,7 @@ class Projections:
     q_pos: Int[Tensor, " q_len"]
     k_pos: Int[Tensor, " kv_len"]
     position: Position
-    cache: KVCache
+    cache: Cache
     steps: tuple[Step, ...] = ()
 
 
@@ -108,7 +108,7 @@ class Trace:
     heads: Float[Tensor, "n_heads q_len v_head_dim"]
     out: Float[Tensor, "q_len d_model"]
     scale: float
-    cache: KVCache
+    cache: Cache
     projections: tuple[Step, ...] = ()
 
     @property

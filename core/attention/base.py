@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.cache import KVCache
+from core.cache import Cache, KVCache
 from core.errors import ConfigError
 from core.positions.base import Position
 from core.types import Projections, Trace, positions
@@ -48,7 +48,7 @@ class Attention(ABC):
 
     @abstractmethod
     def project(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Projections:
         """Queries, keys and values of x, positions in them, the remembered tokens of `past` first among keys and values."""
 
@@ -68,7 +68,7 @@ class Attention(ABC):
         return torch.ones(len(q_pos), len(k_pos), dtype=torch.bool, device=q_pos.device)
 
     def attend(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache | None = None
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache | None = None
     ) -> Trace:
         """One attention layer over x, with every number on the way kept."""
         return self.trace(self.project(x, params, position, past or KVCache()), params)
@@ -98,6 +98,12 @@ class Attention(ABC):
             enable_gqa=p.q.shape[0] != p.k.shape[0],
         )[0]  # fmt: skip
         return self._output(heads, params)
+
+    def step(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
+    ) -> Float[Tensor, "q_len d_model"]:
+        """The layer's output in decoding, by the cheapest way this variant has; `past` may be extended in place."""
+        return self.fused(self.project(x, params, position, past), params)
 
     def _scores(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
         scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self._scale(p)
@@ -130,7 +136,7 @@ def linear(x: Float[Tensor, "*lead in_dim"], params: Params, name: str) -> Float
     return F.linear(x, params[f"{name}.weight"], params.get(f"{name}.bias"))
 
 
-def query_positions(x: Tensor, past: KVCache) -> Int[Tensor, " q_len"]:
+def query_positions(x: Tensor, past: Cache) -> Int[Tensor, " q_len"]:
     """The positions of x, which follow the remembered tokens."""
     return positions(past.length, x.shape[0], x.device)
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from core.attention.base import Attention, Params, linear, query_positions
-from core.cache import KVCache
+from core.cache import Cache
 from core.errors import ConfigError
 from core.positions.base import Position
 from core.types import Projections, Step, positions
@@ -48,7 +48,7 @@ class GQA(Attention):
         return 2 * self.n_kv_heads * self.head_dim
 
     def project(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Projections:
         """q_t = R_t W_Q h_t, k_u = R_u W_K h_u, v_u = W_V h_u, split into heads; R_t is what the encoding does at t."""
         q_pos = query_positions(x, past)

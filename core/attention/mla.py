@@ -20,12 +20,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from core.attention.base import Attention, Params, linear, masked_softmax, query_positions
-from core.cache import KVCache
+from core.cache import Cache
 from core.errors import ConfigError
 from core.positions.base import Position
 from core.types import Projections, Step, positions
@@ -86,7 +86,7 @@ class MLA(Attention):
         return self.kv_lora_rank + self.qk_rope_head_dim
 
     def project(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: KVCache
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Projections:
         """Queries, and keys and values expanded from the cache: the form to read and to prefill with."""
         q_pos = query_positions(x, past)
@@ -99,21 +99,37 @@ class MLA(Attention):
         steps = _steps(q, k, v, c_kv, k_rope)
         return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
 
+    def step(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
+    ) -> Float[Tensor, "q_len d_model"]:
+        """Decoding in latent space for a token or a few; a first long text is cheaper expanded (`project`)."""
+        if past.length == 0:
+            return super().step(x, params, position, past)
+        q_pos = query_positions(x, past)
+        q = self._queries(x, params, position, q_pos)
+        cache = past.extend(**self._latents(x, params, position, q_pos))
+        return self.absorbed(q, cache, q_pos, position, params)[1]
+
     def absorbed(
-        self, p: Projections, params: Params
+        self,
+        q: Float[Tensor, "n_heads q_len qk_head_dim"],
+        cache: Cache,
+        q_pos: Int[Tensor, " q_len"],
+        position: Position,
+        params: Params,
     ) -> tuple[Float[Tensor, "n_heads q_len kv_len"], Float[Tensor, "q_len d_model"]]:
         """Weights and output of the same attention in latent space: W^UK goes to the query's side, W^UV to the output's.
 
-        All heads then read one key [c_kv; k_rope] and one value c_kv, and keys and values are never expanded
-        (appendix of the paper; DeepSeek-V3's `inference/model.py`). Equal to `trace` up to rounding.
+        All heads then read one key [c_kv; k_rope] and one value c_kv, and keys and values are never expanded (section
+        2.1.2 of the paper; DeepSeek-V3's `inference/model.py`). Equal to `trace` up to rounding.
         """
         up = params["kv_b_proj.weight"].unflatten(0, (self.n_heads, -1))
         w_uk, w_uv = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
-        q_nope, q_rope = p.q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
-        c_kv, k_rope = p.cache.tensors["c_kv"], p.cache.tensors["k_rope"]
-        scores = ((q_nope @ w_uk) @ c_kv.T + q_rope @ k_rope.T) * (self.scale * p.position.score_scale)
-        scores = p.position.at_scores(scores, p.q_pos, p.k_pos)
-        weights = masked_softmax(scores, self.allowed(p.q_pos, p.k_pos))
+        q_nope, q_rope = q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
+        c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]
+        k_pos = positions(0, cache.length, q.device)
+        scores = ((q_nope @ w_uk) @ c_kv.T + q_rope @ k_rope.T) * (self.scale * position.score_scale)
+        weights = masked_softmax(position.at_scores(scores, q_pos, k_pos), self.allowed(q_pos, k_pos))
         heads = (weights @ c_kv) @ w_uv.transpose(1, 2)
         return weights, self._output(heads, params)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.attention import MLA
-from core.cache import KVCache
+from core.cache import DecodingCache
 from core.errors import ConfigError
 from core.positions import ALiBi, Position, RoPE
 from core.positions.scaling import Yarn
@@ -29,18 +29,17 @@ ENCODINGS = {
 def test_attending_in_latent_space_is_the_same_attention(encoding: str, q_lora_rank: int) -> None:
     case = on_random(build(MLA, q_lora_rank=q_lora_rank), ENCODINGS[encoding])
     trace = case.attend()
-    weights, out = case.attention.absorbed(case.project(), case.params)
+    p = case.project()
+    weights, out = case.attention.absorbed(p.q, p.cache, p.q_pos, p.position, case.params)
     torch.testing.assert_close(weights, trace.weights, rtol=0, atol=1e-13)
     torch.testing.assert_close(out, trace.out, rtol=0, atol=1e-12)
 
 
 def test_decoding_in_latent_space_from_the_cache_is_reading_at_once() -> None:
-    case, past = on_random(build(MLA), ENCODINGS["rope"]), KVCache()
+    case, past = on_random(build(MLA), ENCODINGS["rope"]), DecodingCache(capacity=2)
     whole = case.attend().out
     for t in range(LENGTH):
-        projections = case.project(t, t + 1, past)
-        past = projections.cache
-        _, out = case.attention.absorbed(projections, case.params)
+        out = case.attention.step(case.x[t : t + 1], case.params, case.position, past)
         torch.testing.assert_close(out[0], whole[t], rtol=0, atol=1e-12)
         assert set(past.tensors) == {"c_kv", "k_rope"}
 
