@@ -145,6 +145,8 @@ def masked_softmax(
     scores: Float[Tensor, "n_heads q_len kv_len"], mask: Bool[Tensor, "q_len kv_len"]
 ) -> Float[Tensor, "n_heads q_len kv_len"]:
     """Softmax over the allowed keys; a row that may see nothing is all zeros."""
+    if bool(mask.all()):
+        return scores.softmax(-1)
     # As in torch's fused attention; a bare softmax would make such a row NaN.
     weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
     return weights if bool(mask.any(-1).all()) else weights.nan_to_num(0.0)
