@@ -75,6 +75,12 @@ def test_a_converted_folder_is_a_model_that_runs(source, tmp_path):
     assert (model.context, model.position.theta, model.attention.n_kv_heads) == (128, 10_000.0, N_KV_HEADS)
 
 
+def test_every_digit_is_a_token_though_the_vocabulary_has_longer_numbers(source, tmp_path):
+    tokenizer = _load(convert(source, tmp_path / "folder")).tokenizer
+    assert "12" in tiny_llama.VOCABULARY
+    assert tokenizer.encode("he12").pieces == ("he", "1", "2")
+
+
 def test_a_head_of_its_own_is_read_where_the_file_has_one(tmp_path, values):
     head = np.full((len(tiny_llama.VOCABULARY), tiny_llama.D_MODEL), 0.5, np.float32)
     source = tiny_llama.write(tmp_path / "tiny.gguf", values | {"output.weight": head})

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional as F
 
 from core.attention import GQA, MHA, MQA
-from core.positions import RoPE
+from core.cache import KVCache
+from core.positions import Position, RoPE
 from core.registry import ATTENTION
 from tests.core.variants import LENGTH, SIZES, build, cases, on_random, rotary_width
 
@@ -84,6 +85,23 @@ def test_gqa_is_its_formula_written_out_number_by_number(bias):
     mixed = [sum(weight * value[i] for weight, value in zip(weights, values, strict=True)) for i in range(D)]
     assert trace.weights[head, t, : t + 1].tolist() == pytest.approx(weights, abs=1e-13)
     assert trace.heads[head, t].tolist() == pytest.approx(mixed, abs=1e-13)
+
+
+@cases()
+def test_no_encoding_acts_on_values(case):
+    x = case.position.at_input(case.x, torch.arange(LENGTH))
+    plain = case.attention.project(x, case.params, Position(), KVCache())
+    assert torch.equal(case.project().v, plain.v)
+
+
+@pytest.mark.parametrize("kind", [MHA, GQA, MQA])
+@pytest.mark.parametrize("layout", ["half", "interleaved"])
+def test_rope_turns_queries_and_keys_at_their_own_positions(kind, layout):
+    rope, places = RoPE(D, layout=layout), torch.arange(LENGTH)
+    plain, turned = on_random(build(kind)).project(), on_random(build(kind), rope).project()
+    torch.testing.assert_close(turned.q, rope.at_qk(plain.q, places), rtol=0, atol=1e-13)
+    torch.testing.assert_close(turned.k, rope.at_qk(plain.k, places), rtol=0, atol=1e-13)
+    assert not torch.allclose(turned.k, plain.k)
 
 
 @cases()

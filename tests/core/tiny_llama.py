@@ -11,8 +11,8 @@ from gguf.quants import quantize
 from tokenizers.pre_tokenizers import ByteLevel
 
 D_MODEL, N_HEADS, N_KV_HEADS, HEAD_DIM, HIDDEN, N_LAYERS = 64, 4, 2, 16, 96, 2
-VOCABULARY = ["<|endoftext|>", *sorted(ByteLevel.alphabet()), "he", "ll", "hell"]
-MERGES = ["h e", "l l", "he ll"]
+VOCABULARY = ["<|endoftext|>", *sorted(ByteLevel.alphabet()), "he", "ll", "hell", "12"]
+MERGES = ["h e", "l l", "he ll", "1 2"]
 
 
 def tensors() -> dict[str, np.ndarray]:

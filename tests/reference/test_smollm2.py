@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from core import load_model, run
 from core.checkpoints import pretrained
+from core.checkpoints.gguf_llama import convert
 from core.checkpoints.packages import find_file
 from core.model import rms_norm
 from tests.reference.float64 import float64_oracle
@@ -100,6 +103,15 @@ def test_transformers_finds_the_same_configuration_in_the_gguf_file(smollm2, fro
     assert smollm2.position.theta == config.rope_parameters["rope_theta"]
     assert smollm2.context == config.max_position_embeddings
     assert smollm2.eps == pytest.approx(config.rms_norm_eps)
+
+
+def test_the_kept_copy_of_smollm2_is_what_the_converter_writes_today(tmp_path):
+    # A change of the converter that does not raise its layout number would leave everyone with the old copy.
+    kept = pretrained.smollm2_folder()
+    fresh = convert(find_file(pretrained.SMOLLM2_PACKAGE, ".gguf"), tmp_path / "fresh")
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        assert filecmp.cmp(kept / name, fresh / name, shallow=False), f"{name} differs: raise pretrained._LAYOUT"
+    shutil.rmtree(fresh)
 
 
 def test_logits_are_those_of_transformers_reading_the_gguf_file(smollm2, from_gguf):
