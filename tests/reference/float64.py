@@ -23,8 +23,8 @@ class _WideTorch(ModuleType):
 
 
 @contextmanager
-def float64_oracle() -> Iterator[None]:
-    """Inside, BERT, Llama and DeepSeek of `transformers` may be built and run in float64 all the way.
+def float64_oracle(*others: ModuleType) -> Iterator[None]:
+    """Inside, BERT, Llama and DeepSeek of `transformers` may be built and run in float64 all the way; so may `others`.
 
     Left alone, they cast norms, rotary angles and softmax to float32 even in a float64 model, which hides everything
     below 1e-6. Here the name `torch` of their modules is replaced by one whose float32 is float64, Tensor.float by
@@ -32,6 +32,7 @@ def float64_oracle() -> Iterator[None]:
     """
     wide = _WideTorch("torch")
     modules = (modeling_llama, modeling_bert, modeling_deepseek_v2, modeling_deepseek_v3, modeling_rope_utils)
+    modules += tuple(module for module in others if module not in modules)
     patches = [patch.object(module, "torch", wide) for module in modules]
     patches.append(patch.object(torch.Tensor, "float", torch.Tensor.double))
     default = torch.get_default_dtype()
