@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +16,7 @@ from core.positions import Position
 from core.types import Trace
 from tests.core.variants import random
 from tests.reference.float64 import float64_oracle
+from tests.threads import one_thread
 
 TOLERANCE = 1e-10
 
@@ -68,17 +68,6 @@ def causal_mask(q_len: int, kv_len: int) -> Tensor:
 def same(ours: Tensor, theirs: Tensor, tolerance: float = TOLERANCE) -> None:
     """Asserts equal shapes and precisions, and numbers that differ by less than the tolerance."""
     torch.testing.assert_close(ours, theirs, rtol=0, atol=tolerance)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """On tensors this small, threads of a busy machine wait for each other longer than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @one_thread()
