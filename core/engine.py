@@ -6,13 +6,14 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from core.checkpoints.gguf_llama import Progress
 from core.errors import ConfigError, InputError
-from core.model import Model, run, within
-from core.registry import MODELS, lookup
+from core.model import Readable, run, within
+from core.registry import MODELS, ModelRow, lookup, own
 from core.types import Run, Tokens
 
 
@@ -32,15 +33,17 @@ def pick_device(name: str | None = None) -> torch.device:
 
 def load_model(
     name: str, device: str | None = None, dtype: torch.dtype = torch.float32, progress: Progress | None = None
-) -> Model:
-    """A model of the registry, by name ("minilm", "smollm2"), ready to run.
+) -> Readable:
+    """A model ready to run: one of the registry by name ("minilm", "smollm2"), or a checkpoint of your own.
 
-    device: "cpu", "cuda", "mps" or None for the best there is. progress(done 0-1, what) is called while a first start
-    unpacks weights. Raises UnknownNameError, MissingModelError (with the command that helps) or CheckpointError.
+    name: of the registry, or a folder with safetensors weights, or "org/name" on the Hugging Face Hub (the last two need
+    requirements-hub.txt). device: "cpu", "cuda", "mps" or None for the best there is. progress(done 0-1, what) is called
+    while it takes long. Raises UnknownNameError, MissingModelError (with the command that helps), CheckpointError or
+    UnsupportedModelError.
     """
-    row = lookup(MODELS, name, "model")
-    model: Model = row.load(pick_device(device), dtype, progress)
-    return model
+    looks_own = "/" in name or Path(name).expanduser().is_dir()
+    row: ModelRow = own(name) if name not in MODELS and looks_own else lookup(MODELS, name, "model")
+    return row.load(pick_device(device), dtype, progress)
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,24 @@ class Limits:
 
 
 class Engine:
-    """Models loaded once and shared by all visitors; one forward pass at a time on the device."""
+    """Models loaded once and shared by all visitors; one forward pass at a time on the device.
 
-    def __init__(self, device: str | None = None, limits: Limits | None = None) -> None:
+    own_models: checkpoints that the operator offers beside the registry's, as folders or hub names; any_model: whether
+    visitors may name others (for a machine of one's own, never for a hosted app).
+    """
+
+    def __init__(
+        self,
+        device: str | None = None,
+        limits: Limits | None = None,
+        own_models: Sequence[str] = (),
+        any_model: bool = False,
+    ) -> None:
         self.device = pick_device(device)
         self.limits = limits or Limits.from_environment()
-        self._models: dict[str, Model] = {}
+        self.any_model = any_model
+        self.rows: dict[str, ModelRow] = dict(MODELS) | {name: own(name) for name in own_models}
+        self._models: dict[str, Readable] = {}
         self._loading = threading.Lock()
         self._running = threading.Lock()
 
@@ -73,14 +88,30 @@ class Engine:
         """Whether `model(name)` answers at once."""
         return name in self._models
 
-    def model(self, name: str, progress: Progress | None = None) -> Model:
+    def model(self, name: str, progress: Progress | None = None) -> Readable:
         """The model, loaded on first use; who wants the same one meanwhile waits, all others go on."""
         if name in self._models:
             return self._models[name]
+        row: ModelRow = lookup(self.rows, name, "model")
         with self._loading:
             if name not in self._models:
-                self._models[name] = load_model(name, str(self.device), progress=progress)
+                self._models[name] = row.load(self.device, torch.float32, progress)
             return self._models[name]
+
+    def add(self, path_or_id: str, progress: Progress | None = None) -> None:
+        """Loads one more checkpoint and offers it from then on; raises as `load_model`, and then offers nothing new.
+
+        Raises InputError where visitors may not name models.
+        """
+        if not self.any_model:
+            raise InputError("this app offers the models of its menu only")
+        name = path_or_id.strip()
+        if name in self.rows:
+            return
+        model = load_model(name, str(self.device), progress=progress)
+        with self._loading:
+            self._models[name] = model
+            self.rows[name] = own(name)
 
     def tokens(self, name: str, text: str) -> Tokens:
         """The text as the model reads it, within the limits; raises InputError with the limit's name and size."""

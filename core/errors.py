@@ -5,7 +5,9 @@ HeadlightError
 ├── InputError           a text or a choice that the model cannot take (empty, too long, no such layer)
 ├── UnknownNameError     no such model, variant or encoding
 ├── MissingModelError    the model is known, but its weights are not on this machine
-└── CheckpointError      the weights are there, but damaged or not what the configuration says
+├── CheckpointError      the weights are there, but damaged or not what the configuration says
+└── TrainingError        a training run that cannot start or go on (no text, a damaged checkpoint)
+    └── UnsupportedModelError   nothing is wrong with them, but Headlight cannot read them rightly, and says what it lacks
 """
 
 
@@ -38,3 +40,11 @@ class MissingModelError(HeadlightError, FileNotFoundError):
 
 class CheckpointError(HeadlightError, RuntimeError):
     """Weights that are damaged, incomplete or of another shape than their configuration says."""
+
+
+class UnsupportedModelError(CheckpointError):
+    """A checkpoint that Headlight refuses rather than show it wrongly; the message names what is not supported."""
+
+
+class TrainingError(HeadlightError, RuntimeError):
+    """A training run that cannot start or go on: a corpus that is none, a damaged checkpoint, a loss that is no number."""

@@ -70,6 +70,50 @@ class EncoderBlock:
         return layer_norm(x + h, params, "output_layernorm", self.eps)
 
 
+@runtime_checkable
+class Readable(Protocol):
+    """What can be looked at: a `Model` of ours, or one that `transformers` carries (`core.hub`)."""
+
+    @property
+    def name(self) -> str:
+        """Its short name."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """Tokens it can read at most."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What turns a text into its tokens."""
+        ...
+
+    @property
+    def n_layers(self) -> int:
+        """Layers with attention."""
+        ...
+
+    @property
+    def n_heads(self) -> int:
+        """Query heads of a layer."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only itself and earlier ones."""
+        ...
+
+    def read(self, tokens: Tokens, layers: Sequence[int]) -> Run:
+        """One forward pass; what the layers asked for computed is kept."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """Trained weights and all that is needed to run a text through them.
@@ -98,6 +142,16 @@ class Model:
         return len(self.layers)
 
     @property
+    def n_heads(self) -> int:
+        """Query heads of a layer."""
+        return self.attention.n_heads
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only itself and earlier ones."""
+        return self.attention.causal
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.embedding.device
@@ -105,6 +159,16 @@ class Model:
     def tokens(self, text: str) -> Tokens:
         """The text as this model reads it; raises InputError if it is empty or longer than the context."""
         return within(self.tokenizer.encode(text), self.context, self.title)
+
+    def read(self, tokens: Tokens, layers: Sequence[int]) -> Run:
+        """One forward pass; the queries, keys and values of the layers asked for are kept."""
+        kept: dict[int, Projections] = {}
+        x = embed(self, torch.tensor(tokens.ids, device=self.device))
+        for index, params in enumerate(self.layers):
+            x = _layer(self, index, x, params, kept if index in layers else {})
+        hidden = final_norm(self, x)
+        traces = Traces({i: (self.attention, self.layers[i], kept[i]) for i in layers})
+        return Run(model=self.name, tokens=tokens, layers=traces, hidden=hidden, head=self.head)
 
 
 def within(tokens: Tokens, limit: int, title: str) -> Tokens:
@@ -115,21 +179,14 @@ def within(tokens: Tokens, limit: int, title: str) -> Tokens:
 
 
 @torch.inference_mode()
-def run(model: Model, text: str | Tokens, layers: Sequence[int] | None = None) -> Run:
+def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None) -> Run:
     """One text through the model: `result.layers[3].weights` is (n_heads, q_len, kv_len), 0 to 1.
 
     layers: which layers to keep for tracing, counted from 0; None keeps all. Raises InputError for an empty or overlong
     text and for a layer that the model does not have.
     """
-    tokens = model.tokens(text) if isinstance(text, str) else within(text, model.context, model.title)
-    wanted = _check_layers(model, layers)
-    kept: dict[int, Projections] = {}
-    x = embed(model, torch.tensor(tokens.ids, device=model.device))
-    for index, params in enumerate(model.layers):
-        x = _layer(model, index, x, params, kept if index in wanted else {})
-    hidden = final_norm(model, x)
-    traces = Traces({i: (model.attention, model.layers[i], kept[i]) for i in wanted})
-    return Run(model=model.name, tokens=tokens, layers=traces, hidden=hidden, head=model.head)
+    tokens = model.tokenizer.encode(text) if isinstance(text, str) else text
+    return model.read(within(tokens, model.context, model.title), _check_layers(model, layers))
 
 
 def embed(model: Model, ids: Tensor, start: int = 0) -> Float[Tensor, "seq d_model"]:
@@ -155,7 +212,7 @@ def final_norm(model: Model, x: Tensor) -> Tensor:
     return x if weight is None else rms_norm(x, weight, model.eps)
 
 
-def _check_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
+def _check_layers(model: Readable, layers: Sequence[int] | None) -> list[int]:
     if layers is None:
         return list(range(model.n_layers))
     for layer in layers:

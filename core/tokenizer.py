@@ -29,6 +29,11 @@ class Tokenizer:
         except Exception as error:  # the library raises bare Exception
             raise CheckpointError(f"{path.name} is no readable tokenizer: {error}") from error
 
+    @property
+    def size(self) -> int:
+        """Entries of the vocabulary, added tokens included: one more than the highest id."""
+        return max(self._encoder.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
     def encode(self, text: str) -> Tokens:
         """The tokens of a text, each with its place in it; raises InputError if nothing is left to read."""
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

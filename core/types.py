@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,10 +29,7 @@ from core.cache import Cache
 from core.errors import InputError, UntracedLayerError
 from core.positions.base import Position
 
-if TYPE_CHECKING:
-    from core.attention.base import Attention
-
-__all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Traces"]
+__all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Tracer", "Traces"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,9 @@ class Trace:
 
     `scores` are scaled, carry a score bias where the encoding has one, and are not yet masked; `weights` are their
     masked softmax (0 to 1, each row sums to 1); `mask` is True where a query may look; `scale` is the factor on q·k.
+
+    Models that `transformers` carries may do more (see `core.hub.handed`): `bias` is what was added to the scaled scores,
+    `softcap` the c of c tanh(s / c), `sinks` a logit a head that takes its share of each row and shows nothing.
     """
 
     q: Float[Tensor, "n_heads q_len qk_head_dim"]
@@ -110,6 +110,9 @@ class Trace:
     scale: float
     cache: Cache
     projections: tuple[Step, ...] = ()
+    bias: Float[Tensor, "n_heads_or_1 q_len kv_len"] | None = None
+    softcap: float | None = None
+    sinks: Float[Tensor, " n_heads"] | None = None
 
     @property
     def n_heads(self) -> int:
@@ -134,12 +137,20 @@ class Trace:
         return (
             *self.projections,
             Step("products", r"q_t \cdot k_u", cells, self.q @ keys.transpose(-1, -2)),
-            Step("scores", r"s_{t,u} = q_t \cdot k_u / \sqrt{d}", cells, self.scores),
+            Step("scores", self._score_formula(), cells, self.scores),
             Step("masked", r"s_{t,u} = -\infty \text{ where } t \text{ may not see } u", cells, masked),
-            Step("weights", r"p_{t,u} = e^{s_{t,u}} / \sum_w e^{s_{t,w}}", cells, self.weights),
+            Step("weights", self._weight_formula(), cells, self.weights),
             Step("heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads),
             Step("out", r"W_O\,[o_{t,1}; \dots; o_{t,n}]", ("q_len", "d_model"), self.out),
         )
+
+    def _score_formula(self) -> str:
+        score = r"q_t \cdot k_u / \sqrt{d}" + (r" + b_{t,u}" if self.bias is not None else "")
+        return rf"s_{{t,u}} = {score}" if self.softcap is None else rf"s_{{t,u}} = c \tanh\left(({score}) / c\right)"
+
+    def _weight_formula(self) -> str:
+        sink = "" if self.sinks is None else r"e^{\text{sink}} + "
+        return rf"p_{{t,u}} = e^{{s_{{t,u}}}} / \left({sink}\sum_w e^{{s_{{t,w}}}}\right)"
 
     def step(self, name: str) -> Step:
         """The step called `name`; raises InputError with the names there are."""
@@ -149,6 +160,19 @@ class Trace:
         return found[name]
 
 
+@runtime_checkable
+class Tracer(Protocol):
+    """What makes a trace of kept queries, keys and values: an `Attention`, or a layer that `transformers` carries."""
+
+    def trace(self, p: Projections, params: Mapping[str, Tensor]) -> Trace:
+        """Every number of the layer."""
+        ...
+
+    def rows(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
+        """The weights of some queries in every head."""
+        ...
+
+
 class Traces(Mapping[int, Trace]):
     """Layer index -> Trace. A trace is computed when it is asked for, and the last one is kept.
 
@@ -156,7 +180,7 @@ class Traces(Mapping[int, Trace]):
     queries, keys and values, and one layer's weights.
     """
 
-    def __init__(self, layers: Mapping[int, tuple[Attention, Mapping[str, Tensor], Projections]]) -> None:
+    def __init__(self, layers: Mapping[int, tuple[Tracer, Mapping[str, Tensor], Projections]]) -> None:
         self._layers = dict(layers)
         self._last: tuple[int, Trace] | None = None
 
@@ -183,7 +207,7 @@ class Traces(Mapping[int, Trace]):
         attention, _, projections = self._layer(layer)
         return attention.rows(projections, queries)
 
-    def _layer(self, layer: int) -> tuple[Attention, Mapping[str, Tensor], Projections]:
+    def _layer(self, layer: int) -> tuple[Tracer, Mapping[str, Tensor], Projections]:
         if layer not in self._layers:
             raise UntracedLayerError(f"layer {layer} was not traced; traced were {', '.join(map(str, self._layers))}")
         return self._layers[layer]

@@ -20,7 +20,7 @@ ROOMS = ("core", "viz", "tests", "benchmarks")
 
 # Files (a folder stands for all in it) -> packages that they never import.
 FORBIDDEN = {
-    "core": {"streamlit", "plotly", "viz", "transformers"},
+    "core": {"streamlit", "plotly", "viz", "training", "tests", "benchmarks"},
     "viz/figures": {"streamlit", "torch"},
     "viz/text.py": {"streamlit", "torch", "plotly"},
     "viz/view.py": {"streamlit", "torch", "plotly"},
@@ -75,6 +75,16 @@ def test_no_room_imports_what_it_may_not(place):
     for path in _files(place):
         crossed = {name.partition(".")[0] for name in _imports(path)} & FORBIDDEN[place]
         assert not crossed, f"{_name(path)} imports {', '.join(crossed)}"
+
+
+def test_optional_packages_are_imported_by_the_hub_room_alone_and_only_when_used():
+    for path in _files("core"):
+        whole, at_once = (
+            {name.partition(".")[0] for name in _imports(path, nodes)} & {"transformers", "huggingface_hub"}
+            for nodes in (None, iter(_tree(path).body))
+        )
+        assert not at_once, f"{_name(path)} imports {', '.join(at_once)} as soon as it is imported"
+        assert not whole or path.parent.name == "hub", f"{_name(path)} imports {', '.join(whole)}"
 
 
 def test_no_import_goes_round_in_a_circle():

@@ -12,7 +12,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from core.engine import Engine
-from core.model import Model
+from core.model import Readable
 from core.types import Run
 
 RUNS_BYTES = 256 * 2**20
@@ -20,15 +20,19 @@ RUNS_BYTES = 256 * 2**20
 
 @st.cache_resource(show_spinner=False)
 def engine() -> Engine:
-    """The process's engine, on the device that --device names (after `--`), else the best there is."""
+    """The process's engine, from what stands after `--` on the command line: --device (the best there is otherwise),
+    --model PATH_OR_ID (again for each one more), --any-model (visitors may name others)."""
     # A page's first parts go out to the browser while its later parts are still being made.
     sys.setswitchinterval(0.001)
     parser = argparse.ArgumentParser(prog="streamlit run app.py --", add_help=False)
     parser.add_argument("--device")
-    return Engine(parser.parse_known_args(sys.argv[1:])[0].device)
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--any-model", action="store_true")
+    asked = parser.parse_known_args(sys.argv[1:])[0]
+    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model)
 
 
-def model(name: str) -> Model:
+def model(name: str) -> Readable:
     """A model, loaded at first use behind a progress bar."""
     shared = engine()
     place = st.empty()  # always there, so that the page below it stays where it is when the bar goes
@@ -43,6 +47,20 @@ def model(name: str) -> Model:
     place.empty()
     _calm_the_collector()
     return loaded
+
+
+def add_model(path_or_id: str) -> None:
+    """One more checkpoint, named by a visitor; raises what `core.load_model` raises."""
+    place = st.empty()
+
+    def show(done: float, what: str) -> None:
+        place.progress(done, text=f"{what}…".capitalize())
+
+    try:
+        engine().add(path_or_id, progress=show)
+    finally:
+        place.empty()
+    _calm_the_collector()
 
 
 def run(name: str, text: str) -> Run:

@@ -1,11 +1,13 @@
-"""A visitor's text made safe and visible for Plotly, at this one place; elsewhere it goes out as plain text only.
+"""Text from elsewhere made safe and visible for Plotly and Markdown, at this one place; otherwise it goes out as plain text.
 
-Plotly reads a small HTML (<b>, <a href>) and TeX between dollar signs in every label. Markdown gets no visitor's text.
+Plotly reads a small HTML (<b>, <a href>) and TeX between dollar signs in every label. Markdown gets no visitor's text,
+only names and messages that may come from a checkpoint's files.
 """
 
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 
 _CONTROL_PICTURES = {"\n": "↵", "\r": "␍", "\t": "⇥", " ": "␣"}
@@ -37,6 +39,11 @@ def plotly_text(piece: str, limit: int = 24) -> str:
     """A piece as a Plotly label: visible, short, and never markup."""
     escaped = html.escape(shorten(visible(piece), limit), quote=False)
     return "".join(_PLOTLY.get(c, c) for c in escaped)
+
+
+def markdown_text(text: str) -> str:
+    """Any text as Markdown that reads just so: every ASCII sign escaped (CommonMark 0.31, section 2.4)."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def labels(pieces: tuple[str, ...], limit: int = 24) -> list[str]:

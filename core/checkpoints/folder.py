@@ -28,7 +28,7 @@ def read_config(folder: Path) -> Config:
     """config.json as a mapping; raises CheckpointError if it is missing or no JSON object."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"config.json cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError("config.json does not hold an object")

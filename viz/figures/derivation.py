@@ -20,7 +20,8 @@ class Cell:
     """The numbers behind one cell, read from `Trace.steps`: the query's side, the key's side, and what came of them.
 
     q, k, v: vectors (head_dim,); product: q·k; scale: its factor; bias: what the encoding added; score; weight 0-1;
-    scores, weights: the whole row (kv_len,), NaN where masked; log_sum: ln of the sum of exp(score) over the row;
+    scores, weights: the whole row (kv_len,), NaN where masked; log_sum: ln of the sum of exp(score) over the row (and the
+    sink, where the head has one); softcap: c of the soft cap c tanh(s / c), None without one; sink: the dropped logit;
     mixed: the head's output for this query (v_head_dim,).
     """
 
@@ -36,11 +37,18 @@ class Cell:
     log_sum: float
     mixed: np.ndarray
     allowed: bool
+    softcap: float | None = None
+    sink: float | None = None
+
+    @property
+    def uncapped(self) -> float:
+        """The score before a soft cap (Gemma 2, arXiv 2408.00118)."""
+        return self.score if self.softcap is None else self.softcap * float(np.arctanh(self.score / self.softcap))
 
     @property
     def bias(self) -> float:
         """What the position encoding added to the scaled product (0 without a score bias)."""
-        return self.score - self.product * self.scale
+        return self.uncapped - self.product * self.scale
 
 
 def cell(trace: Trace, head: int, query: int, key: int) -> Cell:
@@ -49,6 +57,7 @@ def cell(trace: Trace, head: int, query: int, key: int) -> Cell:
     kv_head = trace.kv_head(head)
     mask = trace.mask[query].cpu().numpy()
     scores = np.where(mask, _numbers(steps["scores"][head, query]), np.nan)
+    sink = None if trace.sinks is None else float(trace.sinks[head])
     return Cell(
         q=_numbers(steps["q"][head, query]),
         k=_numbers(steps["k"][kv_head, key]),
@@ -59,9 +68,11 @@ def cell(trace: Trace, head: int, query: int, key: int) -> Cell:
         weight=float(steps["weights"][head, query, key]),
         scores=scores,
         weights=np.where(mask, _numbers(steps["weights"][head, query]), np.nan),
-        log_sum=float(np.logaddexp.reduce(scores[mask].astype(np.float64))),
+        log_sum=float(np.logaddexp.reduce([*scores[mask].astype(np.float64), *([] if sink is None else [sink])])),
         mixed=_numbers(steps["heads"][head, query]),
         allowed=bool(mask[key]),
+        softcap=trace.softcap,
+        sink=sink,
     )
 
 

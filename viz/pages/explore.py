@@ -7,16 +7,17 @@ from dataclasses import asdict, replace
 import streamlit as st
 
 from core.checkpoints.packages import INSTALL_COMMAND
-from core.errors import HeadlightError
+from core.errors import HeadlightError, MissingModelError
 from core.examples import Spot, examples, locate
-from core.model import Model
-from core.registry import MODELS
+from core.measures import ranked, survey
+from core.model import Readable
 from core.types import Run
 from viz import address, store
 from viz.components.share import share
 from viz.components.token_strip import token_strip
 from viz.figures.summary import head_sentence, strongest_key
-from viz.pages import explore_derivation, explore_export, explore_maps, explore_survey
+from viz.pages import explore_controls, explore_derivation, explore_export, explore_maps, explore_survey
+from viz.text import markdown_text
 from viz.theme import Theme, theme
 from viz.view import Choices, View, follow, settle
 
@@ -35,21 +36,24 @@ def page() -> None:
 
 
 def _page() -> None:
-    names = [name for name, row in MODELS.items() if row.installed]
+    rows = store.engine().rows
+    names = [name for name, row in rows.items() if row.installed]
     if not names:
         st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
         return
     fallback = Choices(text=examples()[0].text, model=names[0])
     choices, notes = address.read(fallback)
     if choices.model not in names:
-        notes.append(f"The link's model is not on this machine; showing {MODELS[names[0]].title}.")
+        notes.append(f"The link's model is not on this machine; showing {rows[names[0]].title}.")
         choices = replace(choices, model=names[0], layer=None, head=None)
     st.html(_HEADING)
     _ask_for_text(choices, fallback)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
-    model = store.model(choices.model)
     with messages:
+        if refusal := explore_controls.refusal():
+            st.warning(markdown_text(refusal), icon=":material/error:")
+        choices, model = _load(choices, names)
         result = _read_text(choices)
     if result is None:
         address.write(choices)
@@ -57,7 +61,7 @@ def _page() -> None:
     view, more = _complete(choices, model, result)
     st.session_state[_SHOWN] = result.tokens
     with controls:
-        _choose_model(view, names, model)
+        explore_controls.draw(view, names, model, _FOLLOW)
     if notes + more:
         messages.info("  \n".join(notes + more), icon=":material/info:")
     address.write(view)
@@ -92,33 +96,17 @@ def _text_changed() -> None:
     address.change_from("text", "text")
 
 
-def _model_changed() -> None:
-    if st.session_state["model"]:
-        st.session_state[_FOLLOW] = st.session_state.get(_SHOWN)
-        address.change(model=st.session_state["model"], layer=None, head=None)
-
-
-def _choose_model(view: View, names: list[str], model: Model) -> None:
-    address.mirror("model", view.model)
-    st.segmented_control(
-        "Model", names, format_func=lambda name: MODELS[name].title, key="model", on_change=_model_changed,
-        help=MODELS[view.model].about,
-    )  # fmt: skip
-    for field, count in (("layer", model.n_layers), ("head", model.attention.n_heads)):
-        address.mirror(field, getattr(view, field))
-        st.slider(
-            field.capitalize(), 0, count - 1, key=field, on_change=address.change_from, args=(field, field), width=220,
-        )  # fmt: skip
-    address.mirror("skip_first", view.skip_first)
-    st.toggle(
-        "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
-        args=("skip_first", "skip_first"),
-        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
-        "This changes the colours only, never a number.",
-    )  # fmt: skip
-    missing = [row.title for name, row in MODELS.items() if name not in names]
-    if missing:
-        st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
+def _load(choices: Choices, names: list[str]) -> tuple[Choices, Readable]:
+    """The chosen model; one that cannot be loaded gives way to the first that can, with a line that says why."""
+    for name in dict.fromkeys([choices.model, *names]):
+        try:
+            model = store.model(name)
+        except HeadlightError as error:
+            title = store.engine().rows[name].title
+            st.warning(markdown_text(f"{title} cannot be shown: {error}."), icon=":material/error:")
+            continue
+        return (choices if name == choices.model else replace(choices, model=name, layer=None, head=None)), model
+    raise MissingModelError("no model could be loaded")
 
 
 def _read_text(view: Choices) -> Run | None:
@@ -135,13 +123,13 @@ def _read_text(view: Choices) -> Run | None:
         return store.run(view.model, last.text)
 
 
-def _complete(choices: Choices, model: Model, result: Run) -> tuple[View, list[str]]:
+def _complete(choices: Choices, model: Readable, result: Run) -> tuple[View, list[str]]:
     """Every choice made: followed from the text before, settled to what exists, and the open ones chosen well."""
     choices, notes = settle(
-        _followed(choices, result), n_layers=model.n_layers, n_heads=model.attention.n_heads, length=len(result.tokens),
-        causal=model.attention.causal,
+        _followed(choices, result), n_layers=model.n_layers, n_heads=model.n_heads, length=len(result.tokens),
+        causal=model.causal,
     )  # fmt: skip
-    spot = _spot(choices)
+    spot = _spot(choices, result)
     layer = spot.layer if choices.layer is None else choices.layer
     head = spot.head if choices.head is None else choices.head
     query, key = choices.query, choices.key
@@ -162,9 +150,17 @@ def _followed(choices: Choices, result: Run) -> Choices:
     return replace(choices, query=follow(choices.query, old, result.tokens), key=key)
 
 
-def _spot(view: Choices) -> Spot:
-    here = [e for e in examples() if e.text == view.text] or examples()
-    return here[0].spots[view.model]
+def _spot(choices: Choices, result: Run) -> Spot:
+    """The head to show first: known for our examples, else the one in which the example's words look at each other most."""
+    here = [e for e in examples() if e.text == choices.text] or examples()
+    if choices.model in here[0].spots:
+        return here[0].spots[choices.model]
+    words = next(iter(here[0].spots.values()))
+    query, key = locate(words, result.tokens.pieces)
+    if key is None or None not in (choices.layer, choices.head):
+        return replace(words, layer=len(result.layers) // 2, head=0)
+    layer, head, _ = ranked(survey(result, "weight", query, key), 1)[0]
+    return replace(words, layer=layer, head=head)
 
 
 def _draw(result: Run, view: View, look: Theme) -> None:

@@ -46,6 +46,7 @@ def _score(numbers: Cell, width: int, look: Theme) -> None:
     _lines(
         rf"q \cdot k = {numbers.product:.4f}",
         rf"s = \frac{{q \cdot k}}{{\sqrt{{{width}}}}} = {numbers.product:.4f} \times {numbers.scale:.6f}",
+        *_rules(numbers),
         rf"s = {numbers.score:.4f}",
     )
     chart(
@@ -55,13 +56,27 @@ def _score(numbers: Cell, width: int, look: Theme) -> None:
     )
 
 
+def _rules(numbers: Cell) -> list[str]:
+    """What some models do to the scaled product: a bias for the distance, a soft cap."""
+    lines = []
+    if abs(numbers.bias) > 1e-4:
+        lines.append(rf"s + b = {numbers.product * numbers.scale:.4f} + {numbers.bias:.4f} = {numbers.uncapped:.4f}")
+    if numbers.softcap is not None:
+        cap = f"{numbers.softcap:g}"
+        lines.append(rf"s \leftarrow {cap} \tanh\frac{{{numbers.uncapped:.4f}}}{{{cap}}}")
+    return lines
+
+
 def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
     st.markdown(
         "**2 · Softmax over the row**", help="Every score of this query becomes a share; the shares add up to 1."
     )
+    total = r"\textstyle\sum_u e^{s_u}"
+    if numbers.sink is not None:
+        total = rf"\left({total} + e^{{{numbers.sink:.4f}}}\right)"
     power = f"{numbers.score:.4f} - {numbers.log_sum:.4f}"
     _lines(
-        rf"L = \ln \textstyle\sum_u e^{{s_u}} = {numbers.log_sum:.4f}",
+        rf"L = \ln {total} = {numbers.log_sum:.4f}",
         rf"p = e^{{s - L}} = e^{{{power}}} = {numbers.weight:.4f}",
     )
     chart(

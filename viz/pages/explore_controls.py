@@ -1,0 +1,78 @@
+"""Explore's controls: which model (one of the menu, or a checkpoint of one's own), which layer, which head."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.checkpoints.packages import INSTALL_COMMAND
+from core.errors import HeadlightError
+from core.model import Readable
+from viz import address, store
+from viz.text import markdown_text
+from viz.view import View
+
+_REFUSED = "own_refused"  # session: why the last checkpoint of one's own was not loaded
+
+
+def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
+    """Model, layer, head and the colour switch, in one row. on_model: the session key told of a change of model."""
+    rows = store.engine().rows
+    address.mirror("model", view.model)
+    st.segmented_control(
+        "Model", names, format_func=lambda name: markdown_text(rows[name].title), key="model",
+        on_change=_model_changed, args=(on_model,),
+        help=markdown_text(rows[view.model].about),
+    )  # fmt: skip
+    for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
+        address.mirror(field, getattr(view, field))
+        st.slider(
+            field.capitalize(), 0, max(count - 1, 1), key=field, on_change=address.change_from, args=(field, field),
+            width=220, disabled=count == 1,
+        )  # fmt: skip
+    address.mirror("skip_first", view.skip_first)
+    st.toggle(
+        "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
+        args=("skip_first", "skip_first"),
+        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
+        "This changes the colours only, never a number.",
+    )  # fmt: skip
+    if store.engine().any_model:
+        own_model()
+    missing = [row.title for name, row in rows.items() if name not in names]
+    if missing:
+        st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
+
+
+def own_model() -> None:
+    """A popover that loads a checkpoint from a folder or from the Hugging Face Hub."""
+    with st.popover("Your own model", icon=":material/add:"), st.form("own", border=False, enter_to_submit=True):
+        st.text_input(
+            "Folder, or name on the Hugging Face Hub", key="own_name", placeholder="HuggingFaceTB/SmolLM2-360M",
+            max_chars=500,
+            help="Any text model that transformers runs, in safetensors format. No code of a checkpoint is ever run; what "
+            "Headlight would not show rightly is refused, with the reason.",
+        )  # fmt: skip
+        st.form_submit_button("Load", on_click=_load_own)
+
+
+def refusal() -> str | None:
+    """Why the last checkpoint of one's own was not loaded, once."""
+    return st.session_state.pop(_REFUSED, None)
+
+
+def _load_own() -> None:
+    name = st.session_state["own_name"].strip()
+    if not name:
+        return
+    try:
+        store.add_model(name)
+    except HeadlightError as error:
+        st.session_state[_REFUSED] = f"{name} was not loaded: {error}"
+        return
+    address.change(model=name, layer=None, head=None)
+
+
+def _model_changed(on_model: str) -> None:
+    if st.session_state["model"]:
+        st.session_state[on_model] = st.session_state.get("shown")
+        address.change(model=st.session_state["model"], layer=None, head=None)
