@@ -93,11 +93,7 @@ class Attention(ABC):
         mask = self._fused_mask(p)
         # A square causal mask may be left to the kernel; with remembered tokens its corner would be the wrong one.
         causal = mask is None and self.causal and len(p.q_pos) > 1
-        heads = F.scaled_dot_product_attention(
-            p.q[None], p.k[None], p.v[None], attn_mask=mask, is_causal=causal, scale=self._scale(p),
-            enable_gqa=p.q.shape[0] != p.k.shape[0],
-        )[0]  # fmt: skip
-        return self._output(heads, params)
+        return self._output(fused_heads(p.q, p.k, p.v, mask, causal, self._scale(p)), params)
 
     def step(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
@@ -129,6 +125,29 @@ class Attention(ABC):
         self, heads: Float[Tensor, "n_heads q_len v_head_dim"], params: Params
     ) -> Float[Tensor, "q_len d_model"]:
         return linear(heads.transpose(0, 1).flatten(1), params, "o_proj")
+
+
+def fused_heads(
+    q: Float[Tensor, "n_heads q_len qk_head_dim"],
+    k: Float[Tensor, "n_kv_heads kv_len qk_head_dim"],
+    v: Float[Tensor, "n_kv_heads kv_len v_head_dim"],
+    mask: Tensor | None,
+    causal: bool,
+    scale: float,
+) -> Float[Tensor, "n_heads q_len v_head_dim"]:
+    """softmax(q kᵀ · scale + mask) v by torch's fused attention. causal: the square triangle, left to the kernel.
+
+    mask: True where a query may look, or numbers to add; (q_len, kv_len) or one a head.
+    """
+    width = v.shape[-1]
+    # Where values are narrower or wider than queries and keys (MLA), torch would fall back to holding all weights.
+    wide = max(width, q.shape[-1])
+    q, k, v = (F.pad(t, (0, wide - t.shape[-1])) if t.shape[-1] < wide else t for t in (q, k, v))
+    if mask is not None and mask.dim() == 3:
+        mask = mask[None]  # the kernel takes two axes or four
+    return F.scaled_dot_product_attention(
+        q[None], k[None], v[None], attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[0] != k.shape[0]
+    )[0, ..., :width]
 
 
 def linear(x: Float[Tensor, "*lead in_dim"], params: Params, name: str) -> Float[Tensor, "*lead out_dim"]:

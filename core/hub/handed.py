@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.attention.base import masked_softmax
+from core.attention.base import fused_heads, masked_softmax
 from core.cache import KVCache
 from core.positions import Position
 from core.types import Projections, Step, Trace, positions
@@ -82,16 +82,11 @@ class Handed:
         k, v, mask = self.k, self.v, self._additive_mask()
         if self.sinks is not None:  # one key more, of score `sink` and value 0
             k, v = F.pad(k, (0, 0, 0, 1)), F.pad(v, (0, 0, 0, 1))
-        grouped = self.q.shape[0] != k.shape[0]
-        causal = mask is None and self.causal
-        return F.scaled_dot_product_attention(
-            self.q[None], k[None], v[None], attn_mask=None if mask is None else mask[None], is_causal=causal,
-            scale=self.scale, enable_gqa=grouped,
-        )[0]  # fmt: skip
+        return fused_heads(self.q, k, v, mask, mask is None and self.causal, self.scale)
 
     def _additive_mask(self) -> Tensor | None:
         if self.bias is None and self.sinks is None:
-            return None if self.mask is None else self.mask[None]
+            return self.mask
         mask = torch.zeros_like(self.allowed(), dtype=self.q.dtype).masked_fill(~self.allowed(), float("-inf"))[None]
         mask = mask if self.bias is None else mask + self.bias
         if self.sinks is None:

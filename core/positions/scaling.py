@@ -107,7 +107,8 @@ class Yarn(Scaling):
             low, high = math.floor(low), math.ceil(high)
         low, high = max(low, 0), min(high, 2 * len(plain) - 1)
         pairs = torch.arange(len(plain), dtype=plain.dtype, device=plain.device)
-        ramp = ((pairs - low) / max(high - low, 0.001)).clamp(0, 1)
+        # Where every pair is fast or every one slow the ends cross, and the ramp turns round, as in the authors' code.
+        ramp = ((pairs - low) / ((high - low) or 0.001)).clamp(0, 1)
         return plain * (1 - ramp) + plain / self.factor * ramp
 
     @property

@@ -156,13 +156,8 @@ def test_pitfall_08_values_may_be_narrower_or_wider_than_keys(v_head_dim: int) -
     same(torch.stack(outputs(case)), trace.out.expand(3, -1, -1))
 
 
-HOLDS_WEIGHTS = pytest.mark.xfail(
-    strict=True, reason="core: this falls back to torch's plain math, which holds all weights"
-)
 FUSED = [
-    pytest.param(
-        kind, encoding, marks=HOLDS_WEIGHTS if kind is MLA or encoding == "alibi" else (), id=f"{name}, {encoding}"
-    )
+    pytest.param(kind, encoding, id=f"{name}, {encoding}")
     for name, kind in ATTENTION.items()
     for encoding in ("rope interleaved", "alibi")
 ]

@@ -140,14 +140,8 @@ SCALINGS: dict[str, tuple[dict[str, Any], float, Scaling]] = {
 }  # fmt: skip
 
 
-INVERTED = ("yarn trained on less than a turn", "yarn whose every pair is fast")
-RAMP = pytest.mark.xfail(
-    strict=True, reason="core: the ramp of YaRN turns round where its ends cross, as the authors' does"
-)
-
-
 @ways
-@pytest.mark.parametrize("name", [pytest.param(name, marks=RAMP if name in INVERTED else ()) for name in SCALINGS])
+@pytest.mark.parametrize("name", SCALINGS)
 def test_every_scaling_of_rope_decodes_as_transformers_does(name: str, sizes: tuple[int, ...]) -> None:
     rope, theta, scaling = SCALINGS[name]
     theirs = llama((42, 6, 2, 10), rope={"rope_theta": theta, **rope})

@@ -1,0 +1,94 @@
+"""The siblings: small decoders trained by `training/`, alike in all but their attention and their position encoding.
+
+A sibling is a folder with config.json and model.safetensors (half precision); the tokenizer.json that all share lies
+beside the folder. Input and output embeddings are one matrix E: tokens enter as E · sqrt(d_model) (Vaswani et al. 2017,
+section 3.4) and leave through E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.attention import GQA, MHA, MLA, MQA, Attention
+from core.checkpoints.folder import Config, Weights, read_config
+from core.errors import CheckpointError
+from core.model import DecoderBlock, Model
+from core.positions import Position, RoPE, Sinusoidal
+from core.tokenizer import Tokenizer
+
+# Name in a sibling's configuration -> title and what it is; RoPE is given the width that it turns.
+VARIANTS: Mapping[str, tuple[str, type[Attention]]] = {
+    "mha": ("MHA", MHA), "gqa": ("GQA", GQA), "mqa": ("MQA", MQA), "mla": ("MLA", MLA),
+}  # fmt: skip
+ENCODINGS: Mapping[str, tuple[str, Callable[[int], Position]]] = {
+    "none": ("None", lambda width: Position()),
+    "sinusoidal": ("Sinusoidal", lambda width: Sinusoidal()),
+    "rope": ("RoPE", lambda width: RoPE(width)),
+}
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
+    """The sibling in `folder`; raises CheckpointError for what is damaged, incomplete or of another shape."""
+    config = read_config(folder)
+    attention, position = attention_of(config), position_of(config)
+    weights = Weights.from_file(folder / "model.safetensors", device, dtype)
+    params = {name: weights[name] for name in shapes(config)}
+    weights.checked(params, shapes(config), folder.name)
+    embedding = params["embedding.weight"]
+    return Model(
+        name=f"{config['attention']}-{config['position']}",
+        title=f"{VARIANTS[config['attention']][0]} · {ENCODINGS[config['position']][0]}",
+        context=config["context"],
+        tokenizer=Tokenizer.from_file(_tokenizer_file(folder)),
+        attention=attention,
+        position=position,
+        block=DecoderBlock(config["eps"]),
+        embedding=embedding * config["embedding_multiplier"],
+        layers=tuple(layer_params(params, i) for i in range(config["n_layers"])),
+        top={"final_layernorm.weight": params["final_layernorm.weight"]},
+        head=embedding,
+        eps=config["eps"],
+    )
+
+
+def attention_of(config: Config) -> Attention:
+    """The attention that a configuration names, with the sizes it takes from there."""
+    kind = _row(VARIANTS, config, "attention")
+    return kind(**{f.name: config[f.name] for f in fields(kind) if f.init and f.name not in ("causal", "bias")})
+
+
+def position_of(config: Config) -> Position:
+    """The position encoding that a configuration names; RoPE turns a whole head, or the rotary part of MLA's."""
+    width = "qk_rope_head_dim" if config["attention"] == "mla" else "head_dim"
+    return _row(ENCODINGS, config, "position")(config[width])
+
+
+def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Tensor name -> shape, weights [out, in]; "layers.0.q_proj.weight" is q_proj of the first layer."""
+    d_model = config["d_model"]
+    layer = DecoderBlock(config["eps"]).shapes(d_model, config["d_ff"]) | attention_of(config).shapes()
+    layers = {f"layers.{i}.{name}": shape for i in range(config["n_layers"]) for name, shape in layer.items()}
+    return {"embedding.weight": (config["vocab_size"], d_model), **layers, "final_layernorm.weight": (d_model,)}
+
+
+def layer_params(params: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    """The parameters of one layer, by the names that blocks and attention know."""
+    prefix = f"layers.{index}."
+    return {name.removeprefix(prefix): t for name, t in params.items() if name.startswith(prefix)}
+
+
+def _row(table: Mapping[str, tuple[str, Any]], config: Config, key: str) -> Any:
+    if config[key] not in table:
+        raise CheckpointError(f"config.json has the {key} {config[key]!r}; siblings have {', '.join(table)}")
+    return table[config[key]][1]
+
+
+def _tokenizer_file(folder: Path) -> Path:
+    own = folder / "tokenizer.json"
+    return own if own.exists() else folder.parent / own.name
