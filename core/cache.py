@@ -16,7 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class KVCache:
-    """What one layer keeps of the tokens it has read, as a value that nothing changes."""
+    """What one layer keeps of the tokens it has read, as a value that nothing changes.
+
+    >>> one = KVCache().extend(k=torch.zeros(2, 1, 4), v=torch.zeros(2, 1, 4))
+    >>> two = one.extend(k=torch.zeros(2, 1, 4), v=torch.zeros(2, 1, 4))
+    >>> one.length, two.length, two.nbytes
+    (1, 2, 128)
+    """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
 

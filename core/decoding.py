@@ -72,6 +72,10 @@ def continue_text(
 
     temperature 0 takes the most likely token; above, tokens are drawn from softmax(logits / temperature) with `seed`.
     Raises InputError for an encoder, an unreadable text or a negative temperature.
+
+    >>> from core import load_model
+    >>> "".join(token.text for token in continue_text(load_model("smollm2", "cpu"), "The capital of France is", 2))
+    ' Paris.'
     """
     if temperature < 0:
         raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")

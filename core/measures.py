@@ -58,6 +58,11 @@ def survey(run: Run, measure: str, query: int | None, key: int) -> Float[Tensor,
 
     Weights are 0 to 1, entropy is in bits; NaN where a measure is undefined (the first token has no previous one).
     Raises InputError for an unknown measure or a token that is not in the text.
+
+    >>> from core import load_model, run
+    >>> result = run(load_model("minilm", "cpu"), "The animal didn't cross the street, because it was too tired.")
+    >>> ranked(survey(result, "weight", query=11, key=2), 1)[0][:2]  # which head of which layer looks from it to animal?
+    (3, 1)
     """
     if measure not in MEASURES:
         raise InputError(f"no measure is called {measure!r}; there are {', '.join(MEASURES)}")

@@ -184,6 +184,13 @@ def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None
 
     layers: which layers to keep for tracing, counted from 0; None keeps all. Raises InputError for an empty or overlong
     text and for a layer that the model does not have.
+
+    >>> from core import load_model
+    >>> result = run(load_model("minilm", "cpu"), "The animal was tired, because it had run.", layers=[3])
+    >>> result.layers[3].weights.shape
+    torch.Size([12, 12, 12])
+    >>> result.tokens.pieces[:3]
+    ('[CLS]', 'The', 'animal')
     """
     tokens = model.tokenizer.encode(text) if isinstance(text, str) else text
     return model.read(within(tokens, model.context, model.title), _check_layers(model, layers))

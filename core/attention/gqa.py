@@ -19,7 +19,21 @@ from core.types import Projections, Step, positions
 
 @dataclass(frozen=True)
 class GQA(Attention):
-    """n_kv_heads: key-value heads; it must divide n_heads."""
+    """n_kv_heads: key-value heads; it must divide n_heads.
+
+    >>> import torch
+    >>> from core.positions import RoPE
+    >>> gqa = GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=2)
+    >>> params = {name: torch.randn(shape) for name, shape in gqa.shapes().items()}
+    >>> trace = gqa.attend(torch.randn(5, 24), params, RoPE(dim=4))
+    >>> trace.weights.shape, trace.k.shape, trace.out.shape
+    (torch.Size([6, 5, 5]), torch.Size([2, 5, 4]), torch.Size([5, 24]))
+    >>> [trace.kv_head(head) for head in range(6)]
+    [0, 0, 0, 1, 1, 1]
+    >>> GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=4)
+    Traceback (most recent call last):
+    core.errors.ConfigError: n_heads (6) must be a multiple of n_kv_heads (4)
+    """
 
     n_kv_heads: int = 1
 

@@ -9,7 +9,11 @@ from core.attention.gqa import GQA
 
 @dataclass(frozen=True)
 class MHA(GQA):
-    """n_kv_heads is n_heads; it cannot be chosen."""
+    """n_kv_heads is n_heads; it cannot be chosen.
+
+    >>> MHA(d_model=512, n_heads=8, head_dim=64).cached_elements_per_token()  # a key and a value for each of 8 heads
+    1024
+    """
 
     n_kv_heads: int = field(init=False)
 

@@ -37,6 +37,14 @@ LATENT_EPS = 1e-6
 class MLA(Attention):
     """kv_lora_rank: width of the latent; qk_nope_head_dim and qk_rope_head_dim: a head's query and key without and with
     position; v_head_dim: a head's value; q_lora_rank: width of the queries' own latent, 0 for none. head_dim is their sum.
+
+    DeepSeek-V2's sizes keep 576 numbers a token and layer, for 128 heads together (its Table 1: d_c + d_h^R):
+
+    >>> v2 = MLA(5120, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536)
+    >>> v2.cached_elements_per_token(), v2.head_dim
+    (576, 192)
+    >>> {name: shape for name, shape in v2.shapes().items() if name.startswith("kv_")}  # doctest: +NORMALIZE_WHITESPACE
+    {'kv_a_proj_with_mqa.weight': (576, 5120), 'kv_a_layernorm.weight': (512,), 'kv_b_proj.weight': (32768, 512)}
     """
 
     head_dim: int = field(init=False)

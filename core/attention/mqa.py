@@ -9,6 +9,10 @@ from core.attention.gqa import GQA
 
 @dataclass(frozen=True)
 class MQA(GQA):
-    """n_kv_heads is 1; it cannot be chosen."""
+    """n_kv_heads is 1; it cannot be chosen.
+
+    >>> MQA(d_model=512, n_heads=8, head_dim=64).cached_elements_per_token()  # an eighth of MHA's
+    128
+    """
 
     n_kv_heads: int = field(init=False, default=1)

@@ -14,7 +14,11 @@ from core.positions.base import Position
 
 @dataclass(frozen=True)
 class ALiBi(Position):
-    """score + (-slope · distance), the distance in positions; nothing is learned."""
+    """score + (-slope · distance), the distance in positions; nothing is learned.
+
+    >>> ALiBi().slopes(4).tolist()
+    [0.25, 0.0625, 0.015625, 0.00390625]
+    """
 
     def at_scores(
         self, scores: Float[Tensor, "n_heads q_len kv_len"], q_pos: Int[Tensor, " q_len"], k_pos: Int[Tensor, " kv_len"]

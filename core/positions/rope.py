@@ -28,6 +28,16 @@ class RoPE(Position):
     """dim: rotated dimensions a head (even); theta: base of the frequencies; layout: which dimensions form a pair.
 
     scaling: how frequencies change for texts longer than the trained ones.
+
+    The dot product of a turned query and key depends on their distance alone (eq. 16):
+
+    >>> rope, (q, k) = RoPE(dim=8), torch.randn(2, 1, 1, 8, dtype=torch.float64)
+    >>> here = rope.at_qk(q, torch.tensor([7])) @ rope.at_qk(k, torch.tensor([3])).mT
+    >>> there = rope.at_qk(q, torch.tensor([107])) @ rope.at_qk(k, torch.tensor([103])).mT
+    >>> torch.allclose(here, there, atol=1e-12)
+    True
+    >>> rope.frequencies()
+    tensor([1.0000, 0.1000, 0.0100, 0.0010])
     """
 
     dim: int

@@ -89,6 +89,13 @@ class Yarn(Scaling):
     Two conventions of its temperature, m(k) = 0.1 k ln s + 1: plain YaRN multiplies cos and sin by m(1); DeepSeek
     (mscale_all_dim set) multiplies cos and sin by m(mscale) / m(mscale_all_dim) and the softmax scale by
     m(mscale_all_dim)², because its cos and sin reach only a part of each query. attention_factor overrides the former.
+
+    >>> deepseek_v2_lite = Yarn(40.0, 4096, mscale=0.707, mscale_all_dim=0.707)
+    >>> round(deepseek_v2_lite.score_scale, 4), deepseek_v2_lite.magnitude
+    (1.5896, 1.0)
+    >>> plain = Yarn(40.0, 4096)
+    >>> plain.score_scale, round(plain.magnitude, 4)
+    (1.0, 1.3689)
     """
 
     factor: float

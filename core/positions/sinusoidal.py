@@ -18,7 +18,12 @@ from core.positions.base import Position
 
 @dataclass(frozen=True)
 class Sinusoidal(Position):
-    """base: 10,000 in the paper; the wavelengths run from 2π to base · 2π positions."""
+    """base: 10,000 in the paper; the wavelengths run from 2π to base · 2π positions.
+
+    >>> Sinusoidal().table(torch.tensor([0, 1]), d_model=4)
+    tensor([[0.0000, 1.0000, 0.0000, 1.0000],
+            [0.8415, 0.5403, 0.0100, 0.9999]])
+    """
 
     base: float = 10_000.0
 
