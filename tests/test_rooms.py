@@ -125,8 +125,9 @@ def test_every_row_of_every_registry_is_what_its_table_says():
     assert all(issubclass(kind, Position) for kind in POSITIONS.values())
     for row in MODELS.values():
         assert callable(row.load)
-        assert all((row.title, row.about, row.package))
-        assert row.package in (ROOT / "requirements-models.txt").read_text()
+        assert row.title and row.about
+        assert row.attention in ATTENTION and row.position in POSITIONS
+        assert row.folder or row.package in (ROOT / "requirements-models.txt").read_text()
 
 
 @pytest.mark.parametrize(

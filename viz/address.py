@@ -24,6 +24,11 @@ def read(fallback: Choices) -> tuple[Choices, list[str]]:
     return st.session_state[_VIEW], st.session_state.pop(_NOTES, [])
 
 
+def current() -> Choices:
+    """The choices of the session, for callbacks."""
+    return st.session_state[_VIEW]
+
+
 def moved(link: dict[str, str], fallback: Choices) -> None:
     """For the browser's Back and Forward, and at the start: what another link asks for."""
     st.session_state[_VIEW], st.session_state[_NOTES] = from_link(link, fallback)

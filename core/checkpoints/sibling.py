@@ -7,6 +7,7 @@ section 3.4) and leave through E.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -31,6 +32,18 @@ ENCODINGS: Mapping[str, tuple[str, Callable[[int], Position]]] = {
     "sinusoidal": ("Sinusoidal", lambda width: Sinusoidal()),
     "rope": ("RoPE", lambda width: RoPE(width)),
 }
+
+
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "siblings"
+
+
+def read_card(name: str) -> dict[str, Any]:
+    """What is known of the training of a sibling ("mha-rope"): losses, tokens, time, hardware; raises CheckpointError."""
+    try:
+        card = json.loads((FOLDER / name / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"the card of {name} cannot be read: {error}") from error
+    return dict(card)
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:

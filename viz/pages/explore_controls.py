@@ -7,7 +7,10 @@ import streamlit as st
 from core.checkpoints.packages import INSTALL_COMMAND
 from core.errors import HeadlightError
 from core.model import Readable
+from core.registry import SIBLINGS
 from viz import address, store
+from viz.pages import explore_siblings
+from viz.pages.explore_siblings import FAMILY
 from viz.text import markdown_text
 from viz.view import View
 
@@ -17,17 +20,20 @@ _REFUSED = "own_refused"  # session: why the last checkpoint of one's own was no
 def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     """Model, layer, head and the colour switch, in one row. on_model: the session key told of a change of model."""
     rows = store.engine().rows
-    address.mirror("model", view.model)
+    titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
+    if any(name in SIBLINGS for name in names):
+        titles[FAMILY] = "Siblings"
+    address.mirror("model", FAMILY if view.model in SIBLINGS else view.model)
     st.segmented_control(
-        "Model", names, format_func=lambda name: markdown_text(rows[name].title), key="model",
-        on_change=_model_changed, args=(on_model,),
-        help=markdown_text(rows[view.model].about),
+        "Model", list(titles), format_func=lambda name: titles[name], key="model", required=True,
+        on_change=_model_changed, args=(on_model,), help=markdown_text(rows[view.model].about),
     )  # fmt: skip
+    explore_siblings.switches(view)
     for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
         address.mirror(field, getattr(view, field))
         st.slider(
             field.capitalize(), 0, max(count - 1, 1), key=field, on_change=address.change_from, args=(field, field),
-            width=220, disabled=count == 1,
+            width=160, disabled=count == 1,
         )  # fmt: skip
     address.mirror("skip_first", view.skip_first)
     st.toggle(
@@ -38,7 +44,7 @@ def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     )  # fmt: skip
     if store.engine().any_model:
         own_model()
-    missing = [row.title for name, row in rows.items() if name not in names]
+    missing = [row.title for name, row in rows.items() if name not in names and name not in SIBLINGS]
     if missing:
         st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
 
@@ -73,6 +79,8 @@ def _load_own() -> None:
 
 
 def _model_changed(on_model: str) -> None:
-    if st.session_state["model"]:
+    chosen, before = st.session_state["model"], address.current().model
+    name = explore_siblings.default(before) if chosen == FAMILY else chosen
+    if name and name != before:
         st.session_state[on_model] = st.session_state.get("shown")
-        address.change(model=st.session_state["model"], layer=None, head=None)
+        address.change(model=name, layer=None, head=None)

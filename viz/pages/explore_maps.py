@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.types import Run
+from core.types import Run, Trace
 from viz import address
 from viz.components.chart import chart
 from viz.components.head_grid import head_grid
@@ -30,8 +30,17 @@ def _small(result: Run, view: View, look: Theme) -> None:
     maps, mask = head_maps(result, view.layer, skip_first=view.skip_first)
     head_grid(
         maps, mask, trace.n_kv_heads, view.head, view.query, lut=look.lut(), key_name="grid", q_len=len(result.tokens),
-        notes=[head_sentence(result, view.layer, head, view.query) for head in range(trace.n_heads)], on_pick=_pick_head,
+        latent=_latent(trace), on_pick=_pick_head,
+        notes=[head_sentence(result, view.layer, head, view.query) for head in range(trace.n_heads)],
     )  # fmt: skip
+
+
+def _latent(trace: Trace) -> str | None:
+    """What all heads share in MLA: the latent and the one rotated key that a decoder remembers."""
+    kept = trace.cache.tensors
+    if "c_kv" not in kept:
+        return None
+    return f"one latent of {kept['c_kv'].shape[-1]} numbers + one key of {kept['k_rope'].shape[-1]}"
 
 
 def _large(result: Run, view: View, look: Theme) -> None:

@@ -22,6 +22,7 @@ def head_grid(
     q_len: int | None = None,
     notes: Sequence[str] = (),
     caption: str | None = None,
+    latent: str | None = None,
     on_pick: Callable[[int], object] | None = None,
 ) -> int | None:
     """Draw every head of a layer; consecutive heads that share a key/value head stand under one bracket.
@@ -34,6 +35,7 @@ def head_grid(
     key_name: Streamlit's key for this component; keep it the same over reruns.
     q_len: number of query tokens that the rows stand for, where maps are coarser; default: rows.
     notes: one short text per head for its tooltip ("looks at the token before"), may be empty.
+    latent: what stands over all heads where they expand their keys and values from one latent (MLA), else None.
     caption: replaces the sentence below the maps that says how keys and values are shared; "" for none.
     on_pick: called before the rerun with the clicked head, already checked to be one of the heads.
 
@@ -50,6 +52,7 @@ def head_grid(
         "q_len": int(q_len or rows),
         "notes": list(notes),
         "caption": caption,
+        "latent": latent,
     }
 
     def read(value: object) -> int | None:

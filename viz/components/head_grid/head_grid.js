@@ -24,7 +24,7 @@ function groupNode(s, index, heads, bracket) {
   group.setAttribute("role", "group");
   if (bracket) {
     const label = element("div", "bracket");
-    label.textContent = "KV head " + index;
+    label.textContent = s.latent || "KV head " + index;
     group.setAttribute("aria-label", label.textContent);
     group.append(label);
   }
@@ -35,15 +35,16 @@ function groupNode(s, index, heads, bracket) {
 }
 
 // Only when the number of heads changes; otherwise canvases are kept and painted over.
-function setShape(s, heads, kvHeads) {
-  const signature = heads + "/" + kvHeads;
+function setShape(s, heads, kvHeads, latent) {
+  const signature = heads + "/" + kvHeads + "/" + latent;
   if (signature === s.shape) return;
   s.shape = signature;
   s.tabStop = null;
   s.heads = Array.from({ length: heads }, (_, i) => headNode(i));
   // Every head its own keys and values: no bracket, one group.
-  s.bracket = kvHeads < heads;
-  s.groups = s.bracket ? kvHeads : 1;
+  s.latent = latent;
+  s.bracket = kvHeads < heads || Boolean(latent);
+  s.groups = kvHeads < heads ? kvHeads : 1;
   const size = heads / s.groups;
   const nodes = Array.from({ length: s.groups }, (_, g) => groupNode(s, g, s.heads.slice(g * size, (g + 1) * size), s.bracket));
   s.grid.replaceChildren(...nodes);
@@ -130,6 +131,7 @@ function markRow(s, query) {
 }
 
 function standardCaption(s, heads) {
+  if (s.latent) return `all ${heads} heads expand their keys and values from one latent`;
   if (!s.bracket) return heads > 1 ? "each head has its own keys and values" : "";
   if (s.groups === 1) return `all ${heads} heads share one head's keys and values`;
   return `${heads / s.groups} heads share the keys and values of one KV head`;
@@ -137,7 +139,7 @@ function standardCaption(s, heads) {
 
 function update(s, { meta, arrays }) {
   const heads = arrays.maps.shape[0];
-  setShape(s, heads, meta.n_kv_heads);
+  setShape(s, heads, meta.n_kv_heads, meta.latent);
   paintMaps(s, arrays);
   s.rows = meta.q_len;
   s.query = meta.query;
