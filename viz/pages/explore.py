@@ -12,7 +12,9 @@ from core.examples import Spot, examples, locate
 from core.measures import ranked, survey
 from core.model import Readable
 from core.types import Run
-from viz import address, store
+from viz import store
+from viz.address import carried_text, mirror
+from viz.address import explore as address
 from viz.components.share import share
 from viz.components.token_strip import token_strip
 from viz.figures.summary import head_sentence, strongest_key
@@ -48,7 +50,7 @@ def _page() -> None:
     if not names:
         st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
         return
-    fallback = Choices(text=examples()[0].text, model=names[0])
+    fallback = Choices(text=carried_text(examples()[0].text), model=names[0])
     choices, notes = address.read(fallback)
     if choices.model not in names:
         notes.append(f"The link's model is not on this machine; showing {rows[names[0]].title}.")
@@ -78,7 +80,7 @@ def _page() -> None:
 
 def _ask_for_text(view: Choices, fallback: Choices) -> None:
     box, menu, link = st.columns([6, 1, 1], vertical_alignment="bottom")
-    address.mirror("text", view.text)
+    mirror("text", view.text)
     limits = store.engine().limits
     box.text_input(
         "Sentence", key="text", live=True, max_chars=limits.max_characters, on_change=_text_changed,

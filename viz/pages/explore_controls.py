@@ -8,7 +8,9 @@ from core.checkpoints.packages import INSTALL_COMMAND
 from core.errors import HeadlightError
 from core.model import Readable
 from core.registry import SIBLINGS
-from viz import address, store
+from viz import store
+from viz.address import explore as address
+from viz.address import mirror
 from viz.pages import explore_siblings
 from viz.pages.explore_siblings import FAMILY
 from viz.text import markdown_text
@@ -23,19 +25,19 @@ def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
     if any(name in SIBLINGS for name in names):
         titles[FAMILY] = "Siblings"
-    address.mirror("model", FAMILY if view.model in SIBLINGS else view.model)
+    mirror("model", FAMILY if view.model in SIBLINGS else view.model)
     st.segmented_control(
         "Model", list(titles), format_func=lambda name: titles[name], key="model", required=True,
         on_change=_model_changed, args=(on_model,), help=markdown_text(rows[view.model].about),
     )  # fmt: skip
     explore_siblings.switches(view)
     for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
-        address.mirror(field, getattr(view, field))
+        mirror(field, getattr(view, field))
         st.slider(
             field.capitalize(), 0, max(count - 1, 1), key=field, on_change=address.change_from, args=(field, field),
             width=160, disabled=count == 1,
         )  # fmt: skip
-    address.mirror("skip_first", view.skip_first)
+    mirror("skip_first", view.skip_first)
     st.toggle(
         "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
         args=("skip_first", "skip_first"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.types import Run, Trace
-from viz import address
+from viz.address import explore as address
 from viz.components.chart import chart
 from viz.components.head_grid import head_grid
 from viz.figures import head_map, head_maps

@@ -7,7 +7,8 @@ import streamlit as st
 from core.checkpoints.sibling import ENCODINGS, VARIANTS, read_card
 from core.model import Model, Readable
 from core.registry import MODELS, SIBLINGS
-from viz import address
+from viz.address import explore as address
+from viz.address import mirror
 from viz.view import View
 
 _TITLES = {name: title for table in (VARIANTS, ENCODINGS) for name, (title, _) in table.items()} | {
@@ -44,7 +45,7 @@ def _there(attention: str, position: str) -> bool:
 
 def _switch(label: str, value: str, options: list[str], live: bool, fixed: str | None) -> None:
     key = label.lower()
-    address.mirror(key, value)
+    mirror(key, value)
     st.segmented_control(
         label, options, format_func=lambda name: _TITLES[name], key=key, disabled=not live,
         on_change=_switched, help=fixed, required=True,

@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.measures import MEASURES, ranked, survey
 from core.types import Run
-from viz import address
+from viz.address import explore as address
+from viz.address import mirror
 from viz.components.chart import chart
 from viz.figures import survey_map
 from viz.theme import Theme
@@ -34,8 +35,8 @@ def draw(result: Run, view: View, look: Theme) -> None:
 
 
 def _choose(view: View) -> None:
-    address.mirror("measure", view.measure)
-    address.mirror("everyone", view.everyone)
+    mirror("measure", view.measure)
+    mirror("everyone", view.everyone)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Rank heads by", list(MEASURES), format_func=lambda name: MEASURES[name].title, key="measure",
@@ -56,7 +57,7 @@ def _ranking(heads: list[tuple[int, int, float]], unit: str, view: View) -> None
         return
     titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for layer, head, value in heads}
     here = (view.layer, view.head)
-    address.mirror("ranking", here if here in titles else None)
+    mirror("ranking", here if here in titles else None)
     st.pills(
         f"Highest (layer.head · {unit})", list(titles), format_func=lambda place: titles.get(place, ""), key="ranking",
         on_change=_ranked,
