@@ -10,7 +10,6 @@ import streamlit as st
 
 from viz.view import Choices, from_link, to_link
 
-
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
