@@ -1,6 +1,6 @@
 """Headlight: what each attention head looks at, and what it costs to remember it. `make run`, or streamlit run app.py.
 
-The pages are in viz/frame.py; here they become a web app together with the scripts of their browser-side parts.
+The pages are in viz/frame/main.py; here they become a web app together with the scripts of their browser-side parts.
 """
 
 import os
@@ -36,6 +36,6 @@ async def plotly_js(request: Request) -> Response:
 
 
 app = st.App(
-    "viz/frame.py",
+    "viz/frame/main.py",
     routes=[Route("/headlight/plotly.min.js", plotly_js), Route("/headlight/{name}.js", script)],
 )

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from core.checkpoints import packages
 from core.registry import MODELS, SIBLINGS, ModelRow
 
-FRAME = str(Path(__file__).resolve().parents[2] / "viz" / "frame.py")
+FRAME = str(Path(__file__).resolve().parents[2] / "viz" / "frame" / "main.py")
 
 
 def page(**link: str) -> AppTest:

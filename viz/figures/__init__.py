@@ -3,6 +3,7 @@
 from viz.figures.head_map import head_map
 from viz.figures.head_maps import head_maps
 from viz.figures.offline_page import offline_page
+from viz.figures.quality_map import quality_map
 from viz.figures.survey_map import survey_map
 
-__all__ = ["head_map", "head_maps", "offline_page", "survey_map"]
+__all__ = ["head_map", "head_maps", "offline_page", "quality_map", "survey_map"]

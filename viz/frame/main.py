@@ -4,11 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz.pages import explore
+from viz.pages import explore, quality
 
-STYLE = Path(__file__).resolve().parent.parent / "assets" / "style.css"
+STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
 PAGES = [
     st.Page(explore.page, title="Explore", icon=":material/visibility:", default=True),
+    st.Page(quality.page, title="Quality", icon=":material/balance:", url_path="quality"),
 ]
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
