@@ -109,6 +109,10 @@ MISTAKES = (
         "        p = type(p)(**(vars(p) | {'q': q[..., :width], 'k': k[..., :width]}))\n"
         "        causal = mask is None and self.causal",
     )),
+    mistake(8, "values of another width handed to torch as they are, which then holds the weights", (
+        BASE, "F.pad(t, (0, wide - t.shape[-1])) if t.shape[-1] < wide else t", "t",
+    )),
+    mistake(8, "values padded in front instead of behind", (BASE, "(0, wide - t.shape[-1])", "(wide - t.shape[-1], 0)")),
     mistake(9, "softmax in float32", (BASE, MASKED, MASKED.replace("-1)", "-1, dtype=torch.float32).to(scores.dtype)"))),
     mistake(9, "rotary angles in float32", (
         ROPE, "torch.float64 if dtype == torch.float64 else torch.float32", "torch.float32",
