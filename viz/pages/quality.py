@@ -61,7 +61,7 @@ def _choose(choices: QualityChoices, found: list[Quality]) -> None:
             on_change=address.change_from, args=("measure", "quality_measure"),
         )  # fmt: skip
         st.selectbox(
-            "Mark a sibling", list(titles), format_func=lambda name: titles[name], key="quality_model", width=240,
+            "Mark a sibling", list(titles), format_func=lambda name: titles[name], key="quality_model", width=240, index=None,
             placeholder="None", on_change=lambda: address.change(model=st.session_state["quality_model"]),
         )  # fmt: skip
 
