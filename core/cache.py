@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from core.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class KVCache:
@@ -46,10 +48,13 @@ class KVCache:
 class DecodingCache:
     """The same for decoding: buffers that are written in place and double when they are full.
 
+    capacity: tokens to have room for at first; raises ConfigError if it is not positive.
     Appending by concatenation copies everything that is remembered at each token; this copies it at each doubling.
     """
 
     def __init__(self, capacity: int = 64) -> None:
+        if capacity <= 0:
+            raise ConfigError(f"capacity ({capacity}) must be positive")
         self._capacity = capacity
         self._buffers: dict[str, Tensor] = {}
         self.length = 0

@@ -53,6 +53,8 @@ class Decoder:
     @torch.inference_mode()
     def read(self, ids: list[int]) -> Float[Tensor, " vocab_size"]:
         """Reads some more tokens and returns the logits for the one to come; raises InputError beyond the context."""
+        if not ids:
+            raise InputError("there is nothing to read: give at least one token")
         if self.length + len(ids) > self.model.context:
             raise InputError(f"{self.model.title} reads {self.model.context:,} tokens at most")
         x = embed(self.model, torch.tensor(ids, device=self.model.device), start=self.length)
@@ -77,7 +79,7 @@ def continue_text(
     >>> "".join(token.text for token in continue_text(load_model("smollm2", "cpu"), "The capital of France is", 2))
     ' Paris.'
     """
-    if temperature < 0:
+    if not temperature >= 0:
         raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")
     decoder = Decoder(model)
     generator = torch.Generator().manual_seed(seed)

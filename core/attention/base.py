@@ -119,7 +119,9 @@ class Attention(ABC):
             bias = p.position.at_scores(zeros, p.q_pos, p.k_pos)
             return bias.masked_fill(~self.allowed(p.q_pos, p.k_pos), float("-inf"))
         windowed = type(self).allowed is not Attention.allowed
-        return self.allowed(p.q_pos, p.k_pos) if windowed or (self.causal and not square) else None
+        # One new token sees all that is remembered: no mask is needed for it.
+        needed = windowed or (self.causal and not square and len(p.q_pos) > 1)
+        return self.allowed(p.q_pos, p.k_pos) if needed else None
 
     def _output(
         self, heads: Float[Tensor, "n_heads q_len v_head_dim"], params: Params

@@ -9,6 +9,7 @@ vectors then depends on their distance alone. Two layouts say which dimensions f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,6 +49,9 @@ class RoPE(Position):
     def __post_init__(self) -> None:
         if self.dim <= 0 or self.dim % 2:
             raise ConfigError(f"dim ({self.dim}) must be even and positive: RoPE turns pairs of dimensions")
+        if not 0 < self.theta < math.inf:
+            raise ConfigError(f"theta ({self.theta}) must be positive: frequencies are its powers")
+        self.scaling.check(self.dim, self.theta)
         if self.layout not in ("half", "interleaved"):
             raise ConfigError(f"layout ({self.layout!r}) must be 'half' or 'interleaved'")
 

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.errors import ConfigError
+
 Frequencies = Float[Tensor, " pairs"]
 
 
@@ -36,6 +38,13 @@ class Scaling:
         """Factor on the softmax scale."""
         return 1.0
 
+    def check(self, dim: int, theta: float) -> None:
+        """Raises ConfigError where it cannot scale RoPE of `dim` rotated dimensions and base theta."""
+        for name in ("factor", "original"):
+            value = getattr(self, name, 1)
+            if not 0 < value < math.inf:
+                raise ConfigError(f"{name} ({value}) must be positive")
+
 
 UNSCALED = Scaling()
 
@@ -57,6 +66,12 @@ class Dynamic(Scaling):
 
     factor: float
     original: int
+
+    def check(self, dim: int, theta: float) -> None:
+        """Raises ConfigError for fewer than two pairs, besides what all scalings refuse."""
+        super().check(dim, theta)
+        if dim < 4:
+            raise ConfigError(f"dim ({dim}) must be at least 4 for dynamic scaling, whose exponent is dim / (dim - 2)")
 
     def frequencies(self, plain: Frequencies, theta: float, length: int) -> Frequencies:
         """The frequencies of a larger theta once the text is longer than `original` tokens."""
@@ -106,6 +121,12 @@ class Yarn(Scaling):
     mscale: float = 0.0
     mscale_all_dim: float = 0.0
     attention_factor: float | None = None
+
+    def check(self, dim: int, theta: float) -> None:
+        """Raises ConfigError for theta 1, with which all pairs turn alike, besides what all scalings refuse."""
+        super().check(dim, theta)
+        if theta == 1:
+            raise ConfigError("theta (1) must not be 1 for YaRN, which tells pairs apart by how often they turn")
 
     def frequencies(self, plain: Frequencies, theta: float, length: int) -> Frequencies:
         """f (1 - ramp) + (f / s) ramp."""

@@ -9,10 +9,13 @@ import torch
 
 from core import load_model, run
 from core.attention import GQA, MHA, MQA
+from core.cache import DecodingCache
+from core.decoding import Decoder, continue_text
 from core.engine import Engine, Limits, pick_device
 from core.errors import CheckpointError, ConfigError, HeadlightError, InputError, MissingModelError, UnknownNameError
 from core.measures import survey
 from core.positions import RoPE
+from core.positions.scaling import Dynamic, Linear, Llama3, Yarn
 from core.registry import ATTENTION, MODELS, POSITIONS, lookup
 from core.tokenizer import Tokenizer
 
@@ -49,13 +52,14 @@ def test_a_layout_that_rope_does_not_have_is_refused():
 def test_an_unknown_name_is_refused_with_the_names_there_are():
     with pytest.raises(UnknownNameError) as refusal:
         load_model("gpt-9")
-    assert str(refusal.value) == "no model is called 'gpt-9'; there are minilm, smollm2"
+    assert str(refusal.value) == f"no model is called 'gpt-9'; there are {', '.join(MODELS)}"
+    assert "minilm, smollm2, mha-none" in str(refusal.value)
     assert lookup(MODELS, "minilm", "model") is MODELS["minilm"]
 
 
 @pytest.mark.parametrize("table", [ATTENTION, POSITIONS, MODELS])
 def test_registry_names_are_short_and_lower_case(table):
-    assert all(re.fullmatch(r"[a-z0-9]+", name) for name in table)
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in table)
 
 
 def test_a_layer_that_does_not_exist_is_refused(minilm, sentence):
@@ -167,3 +171,27 @@ def test_a_limit_that_is_no_number_of_tokens_is_refused(asked, monkeypatch):
 def test_the_limit_may_be_set_from_outside(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MAX_TOKENS", "2048")
     assert Limits.from_environment().max_tokens == 2048
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: DecodingCache(0), r"capacity \(0\) must be positive"),
+        (lambda: RoPE(4, theta=-1.0), r"theta \(-1.0\) must be positive"),
+        (lambda: RoPE(4, theta=float("inf")), r"theta \(inf\)"),
+        (lambda: RoPE(4, scaling=Linear(0.0)), r"factor \(0.0\) must be positive"),
+        (lambda: RoPE(4, scaling=Llama3(8.0, 0)), r"original \(0\) must be positive"),
+        (lambda: RoPE(2, scaling=Dynamic(2.0, 16)), r"dim \(2\) must be at least 4"),
+        (lambda: RoPE(4, theta=1.0, scaling=Yarn(4.0, 16)), r"theta \(1\) must not be 1"),
+    ],
+)
+def test_sizes_that_would_hang_or_give_no_numbers_are_refused_at_construction(make, words):
+    with pytest.raises(ConfigError, match=words):
+        make()
+
+
+def test_decoding_refuses_a_temperature_that_is_no_number_and_nothing_to_read(smollm2):
+    with pytest.raises(InputError, match="temperature"):
+        next(continue_text(smollm2, "one", 1, temperature=float("nan")))
+    with pytest.raises(InputError, match="nothing to read"):
+        Decoder(smollm2).read([])
