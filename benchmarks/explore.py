@@ -1,6 +1,6 @@
 """How long a person waits on Explore: from an edit, a click or a hover to the painted picture, in a real browser.
 
-    python -m benchmarks.explore [--rounds 20]
+    python -m benchmarks.explore [--rounds 20] [--only siblings]
 
 Prints medians and 90th percentiles in milliseconds, and the bytes that one interaction sends to the browser.
 """
@@ -116,6 +116,18 @@ def hover_token(i: int) -> tuple[str, str]:
     return begin, f"{SHADOW.format('strip')}.querySelector('[data-testid=token-{token}]').classList.contains('focus')"
 
 
+def switch(key: str, titles: tuple[str, str]) -> Callable[[int], tuple[str, str]]:
+    """Presses the other of two options of a switch of the siblings; done when the large map's numbers are others."""
+
+    def act(i: int) -> tuple[str, str]:
+        begin = f"""window.before = {CHART}.calcdata[0][0].z[5][3];
+            const options = [...document.querySelectorAll('.st-key-{key} button')];
+            options.find((option) => option.textContent.trim() == '{titles[i % 2]}').click()"""
+        return begin, f"{CHART}.calcdata[0][0].z[5][3] !== window.before"
+
+    return act
+
+
 def open_page(page: Page, address: str, model: str, n_tokens: int) -> None:
     """Opens Explore on a text of that length and waits for the first picture."""
     link = urlencode({"model": model, "text": sentence(n_tokens), "layer": 3, "head": 1, "query": 2})
@@ -128,7 +140,9 @@ def main() -> None:
     """Runs every case and prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--only", default="", help="cases whose name holds this")
+    options = parser.parse_args()
+    rounds = options.rounds
     cases = [
         ("edit, MiniLM, 32 tokens", "minilm", 32, edit(32), 200),
         ("edit, MiniLM, 128 tokens", "minilm", 128, edit(128), 450),
@@ -138,7 +152,10 @@ def main() -> None:
         ("switch head, SmolLM2, picture", "smollm2", 32, preview_head, 100),
         ("switch head, SmolLM2, all numbers", "smollm2", 32, switch_head, 250),
         ("hover a token, MiniLM, 32 tokens", "minilm", 32, hover_token, 100),
+        ("switch attention, siblings", "mha-rope", 32, switch("attention", ("GQA", "MHA")), 250),
+        ("switch position, siblings", "mha-rope", 32, switch("position", ("Sinusoidal", "RoPE")), 250),
     ]
+    cases = [case for case in cases if options.only in case[0]]
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {rounds} rounds")
     print(f"{'interaction':36}{'median ms':>10}{'p90 ms':>8}{'bar ms':>8}{'bytes':>10}")
     with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as address, chromium() as browser:
