@@ -1,7 +1,7 @@
 """Colours with one meaning each, light and dark, safe for colour-blind eyes; imports Plotly's colour maths alone.
 
 Roles are Okabe and Ito's palette (Color Universal Design, 2008); the ramp for weights is ColorBrewer's Blues in light
-mode and its mirror on a dark ground.
+mode and its mirror on a dark ground; differences go from its purple to its orange (PuOr), which all colour-blind eyes part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FONT = "Source Sans Pro, Source Sans, system-ui, sans-serif"
 @dataclass(frozen=True)
 class Theme:
     """name: 'light' or 'dark'; ink, ground, faint, muted: text, background, lines, quiet text; query … position: roles;
-    ramp: weights from 0 to 1.
+    ramp: weights from 0 to 1; diverging: differences, the middle colour is none.
     """
 
     name: str
@@ -33,11 +33,17 @@ class Theme:
     latent: str
     position: str
     ramp: tuple[str, ...]
+    diverging: tuple[str, ...]
 
     @property
     def colorscale(self) -> list[list[float | str]]:
         """The ramp as Plotly wants it."""
-        return [[i / (len(self.ramp) - 1), colour] for i, colour in enumerate(self.ramp)]
+        return _even(self.ramp)
+
+    @property
+    def diverging_scale(self) -> list[list[float | str]]:
+        """The diverging colours as Plotly wants them."""
+        return _even(self.diverging)
 
     @cache  # noqa: B019  # two themes, for good
     def lut(self) -> np.ndarray:
@@ -62,16 +68,22 @@ class Theme:
         return shared | more | axes
 
 
+def _even(colours: tuple[str, ...]) -> list[list[float | str]]:
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
+
+
 LIGHT = Theme(
     name="light", ink="#1a1c22", ground="#ffffff", faint="#d9dde3", muted="#6b7280",
     query="#0072b2", key="#c2570c", value="#00855f", latent="#b05a8c", position="#8a6d00",
     ramp=("#ffffff", "#deebf7", "#9ecae1", "#4292c6", "#08519c", "#08306b"),
+    diverging=("#2d004b", "#542788", "#8073ac", "#c9c6e0", "#ffffff", "#fdcf9b", "#e08214", "#b35806", "#7f3b08"),
 )  # fmt: skip
 
 DARK = Theme(
     name="dark", ink="#e8eaee", ground="#101318", faint="#333b47", muted="#98a2b0",
     query="#56b4e9", key="#ee8a4a", value="#3fc79f", latent="#dd94bd", position="#e0c04a",
     ramp=("#161b22", "#14324f", "#1b5c8f", "#3f93c9", "#93cbee", "#f2faff"),
+    diverging=("#efe9ff", "#c2b2f2", "#8f7bd0", "#48407a", "#161b22", "#6d3f0c", "#c5711a", "#f5b05a", "#fff0da"),
 )  # fmt: skip
 
 

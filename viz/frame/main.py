@@ -4,11 +4,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz.pages import explore, quality
+from viz.pages import compare, explore, quality
 
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
 PAGES = [
     st.Page(explore.page, title="Explore", icon=":material/visibility:", default=True),
+    st.Page(compare.page, title="Compare", icon=":material/compare:", url_path="compare"),
     st.Page(quality.page, title="Quality", icon=":material/balance:", url_path="quality"),
 ]
 
