@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browser import chromium, server
 
 SENTENCE = "The animal didn't cross the street, because it was too tired."
-# Chromium's own word on a font or a favicon it could not have; everything else in the console is ours to answer for.
-HARMLESS = ("favicon",)
+# Chromium's own word on a favicon it could not have, and Streamlit's on looking for itself below a page's address first;
+# everything else in the console is ours to answer for.
+HARMLESS = ("favicon", "/_stcore/health", "/_stcore/host-config")
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +30,21 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
+def told(message: ConsoleMessage) -> str:
+    """A message of the console, with the address that it is about."""
+    return f"{message.text} {message.location.get('url', '')}"
+
+
 @pytest.fixture
 def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
-    """open_page(width=…, dark=…, base=…, **link): a page on that link, painted; console errors fail the test."""
+    """open_page(width=…, dark=…, base=…, path=…, first=…, **link): a page on that link, painted; console errors fail the
+    test. path: of another page than Explore ("compare"); first: the key of the map that it is painted with."""
     contexts, errors = [], []
 
     def open_it(
-        width: int = 1280, dark: bool = False, base: str = address, painted: bool = True, **link: object
-    ) -> Page:
+        width: int = 1280, dark: bool = False, base: str = address, painted: bool = True, path: str = "",
+        first: str = "head_map", **link: object,
+    ) -> Page:  # fmt: skip
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if dark else "light",
@@ -47,10 +55,10 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{base}/?{urlencode(link)}" if link else base)
+        page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
+        page.goto(f"{base}/{path}?{urlencode(link)}" if link else f"{base}/{path}")
         if painted:
-            page.wait_for_selector(".st-key-head_map .heatmaplayer image")
+            page.wait_for_selector(f".st-key-{first} .heatmaplayer image")
         return page
 
     yield open_it
