@@ -44,8 +44,12 @@ class Reading:
         rows = self.run.layers.rows(layer, slice(None)).cpu().double()
         if self.members is None:
             return rows
-        member = self.members.double()
-        return member / member.sum(1, keepdim=True) @ rows @ member.T
+        parts, sizes = len(self.members), self.members.sum(1)
+        # Where each token goes; what is in no part goes to one more row and column, which are dropped.
+        goes = torch.where(self.members.any(0), self.members.int().argmax(0), parts)
+        columns = rows.new_zeros(len(rows), len(goes), parts + 1).index_add_(2, goes, rows)[..., :parts]
+        summed = rows.new_zeros(len(rows), parts + 1, parts).index_add_(1, goes, columns)[:, :parts]
+        return summed / sizes[:, None]
 
     def mask(self, layer: int) -> Bool[Tensor, "parts parts"]:
         """True where some token of a part may look at some token of another."""

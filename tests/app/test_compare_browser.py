@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from core import run
 from core.compare import best_match, read_alike
-from tests.app.test_explore_browser import link, until
+from tests.app.test_explore_browser import HOSTILE, link, until
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]
@@ -89,3 +89,11 @@ def test_the_sentence_comes_along_from_explore(open_page: Opener) -> None:
     page.wait_for_selector(".st-key-compare_map_0 .heatmaplayer image")
     assert page.locator(".st-key-compare_text input").input_value() == LINE
     assert link(page)["text"] == LINE
+
+
+def test_markup_stays_text(open_page: Opener) -> None:
+    page = open_page(**LINK | {"text": HOSTILE, "order": "reversed", "query": 2, "key": 1})
+    numbers(page, "compare_back")
+    main = page.get_by_test_id("stMain")
+    assert main.locator("svg a, img[src='x'], a[href*='e.org'], a[href*='example']").count() == 0
+    assert main.locator("b, strong", has_text="bold").count() == 0

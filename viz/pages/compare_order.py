@@ -22,6 +22,7 @@ from viz.pages.compare_state import Shown, address
 from viz.text import markdown_text, visible
 from viz.theme import Theme
 
+MOST_CELLS = 2**24  # of all maps together, for which all layers are looked through
 _SEEDS = 10**9
 _ENCODINGS = {
     "learned": "its learned position vectors",
@@ -98,8 +99,7 @@ def _experiment(choices: Comparison, shown: Shown, subject: str, look: Theme) ->
     st.text(f"Read as: {' '.join(visible(word) for word in experiment.moved.tokens.text.split())}")
     st.caption(f"Places of the words, counted from 0: {' '.join(map(str, experiment.order))}")
     _pictures(experiment, layer, head, choices.skip_first, look)
-    here, anywhere = float(experiment.change(layer)[head]), experiment.largest_change()
-    st.text(f"Largest change of a weight: {here:.2g} in this head, {anywhere:.2g} in any head of any layer.")
+    st.text(f"Largest change of a weight: {_changes(experiment, layer, head)}.")
     st.markdown(_why(subject, model))
     if choices.both_ways and subject in SIBLINGS:
         st.caption(_UNTRAINED)
@@ -147,8 +147,16 @@ def _pictures(experiment: Experiment, layer: int, head: int, skip_first: bool, l
                 file_name="headlight-order", shape=(len(pieces), len(pieces)), token_map=True,
             )  # fmt: skip
     st.caption(
-        "Rows and columns of the middle map are put back into the written order, so that cells stand for the same words."
+        "In the middle, rows and columns are put back into the written order: a cell stands for the same two words."
     )
+
+
+def _changes(experiment: Experiment, layer: int, head: int) -> str:
+    here = experiment.change(layer)
+    told = f"{float(here[head]):.2g} in this head"
+    if len(experiment.written.layers) * len(here) * len(experiment.places) ** 2 > MOST_CELLS:
+        return f"{told}, {float(here.max()):.2g} in any head of this layer"
+    return f"{told}, {experiment.largest_change():.2g} in any head of any layer"
 
 
 def _why(subject: str, model: Readable) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.compare import Reading, best_match, distance, read_alike
+import streamlit as st
+
+from core.compare import Match, Reading, best_match, distance, read_alike
 from core.errors import HeadlightError
 from core.examples import examples, locate
 from core.measures import ranked, survey
@@ -16,6 +18,7 @@ from viz.compare_view import Comparison, from_link, settle, to_link
 
 address: Address[Comparison] = Address("compare", from_link, to_link)
 
+_MATCHES, _MOST_MATCHES = "compare_matches", 24  # session: the matches found last
 _FIRST = ("mha-rope", "gqa-rope")  # compared when nothing else is asked for; then the registry's order
 
 
@@ -82,8 +85,7 @@ def complete(choices: Comparison, shown: Shown) -> tuple[Comparison, Shown, list
     layer, head = _first_head(choices, shown)
     place = min(layer, n_layers - 1), min(head, n_heads - 1)
     choices = replace(choices, layer=place[0], head=place[1])
-    first, *others = shown.readings
-    pairs = [_partner(first, place, other, choices.matched) for other in others]
+    pairs = [_partner(shown, index, place, choices.matched) for index in range(1, len(shown.names))]
     places, distances = [place, *(p for p, _ in pairs)], [0.0, *(d for _, d in pairs)]
     return choices, replace(shown, places=tuple(places), distances=tuple(distances)), notes
 
@@ -94,11 +96,23 @@ def limits(choices: Comparison, shown: Shown) -> tuple[int, int]:
     return min(shape[0] for shape in shapes), min(shape[1] for shape in shapes)
 
 
-def _partner(first: Reading, place: tuple[int, int], other: Reading, matched: bool) -> tuple[tuple[int, int], float]:
+def _partner(shown: Shown, index: int, place: tuple[int, int], matched: bool) -> tuple[tuple[int, int], float]:
     if not matched:
-        return place, distance(first, place, other, place)
-    match = best_match(first, place, other)
+        return place, distance(shown.readings[0], place, shown.readings[index], place)
+    match = _match(shown, index, place)
     return (match.layer, match.head), match.distance
+
+
+def _match(shown: Shown, index: int, place: tuple[int, int]) -> Match:
+    # Looking through all heads of a large model takes long in a long text, and most clicks change neither.
+    kept: dict[tuple[object, ...], Match] = st.session_state.setdefault(_MATCHES, {})
+    # The parts, and with them the distance, depend on all models that are compared.
+    asked = (shown.names, index, place, shown.readings[0].run.tokens.text)
+    found = kept.pop(asked, None) or best_match(shown.readings[0], place, shown.readings[index])
+    kept[asked] = found  # the newest last
+    while len(kept) > _MOST_MATCHES:
+        kept.pop(next(iter(kept)))
+    return found
 
 
 def _first_head(choices: Comparison, shown: Shown) -> tuple[int, int]:
