@@ -133,6 +133,14 @@ def test_words_in_another_order_give_the_permutation_and_a_number(order: str) ->
     assert re.search(r"Largest change of a weight: \S+ in this head, \S+ in any head", told(app))
 
 
+@siblings
+def test_an_experiment_that_its_model_cannot_make_is_one_line_and_the_maps_stay() -> None:
+    app = page(text="word " * 400, order="reversed", subject=SAME_TOKENS[0], **PRETRAINED)
+    assert not app.exception and not app.error
+    assert "This experiment cannot be made" in app.warning[0].value and "reads 256 at most" in app.warning[0].value
+    assert "Matched by smallest" in told(app)
+
+
 def test_another_shuffle_is_another_seed_in_the_link() -> None:
     app = page(text=LINE, order="shuffled", **PRETRAINED)
     app.button(key="compare_again").click().run()
