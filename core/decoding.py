@@ -1,4 +1,4 @@
-"""Continuing a text token by token with the real cache: greedy, or sampled with a seed."""
+"""Continuing a text token by token with the real cache: greedy, or sampled with a seed; what each step looked at."""
 
 from __future__ import annotations
 
@@ -15,30 +15,41 @@ from core.errors import InputError
 from core.model import Model, Readable, embed, final_norm
 from core.types import Tokens
 
+CANDIDATES = 8
+
 
 @dataclass(frozen=True)
 class Next:
-    """One new token: its id, its text, its probability (0-1), and the bytes that all layers' caches then hold."""
+    """One new token: its id, its text, its probability (0-1), and the bytes that all layers' caches then hold.
+
+    candidates: the likeliest tokens and their probabilities, highest first, before temperature. weights: where the token
+    read last looked when this one was chosen, (n_heads, kv_len) a layer; empty unless it was watched.
+    """
 
     id: int
     text: str
     probability: float
     cache_nbytes: int
+    candidates: tuple[tuple[str, float], ...] = ()
+    weights: tuple[Float[Tensor, "n_heads kv_len"], ...] = ()
 
 
 class Decoder:
     """A model with a cache for each layer; what it has read need not be read again.
 
-    Raises InputError for a model without a language-model head.
+    watch: keep the weights of the token read last, in `weights`, (n_heads, kv_len) a layer. Raises InputError for a model
+    without a language-model head.
     """
 
-    def __init__(self, model: Readable, capacity: int = 64) -> None:
+    def __init__(self, model: Readable, capacity: int = 64, watch: bool = False) -> None:
         if not isinstance(model, Model):
             raise InputError(f"{model.title} is carried by transformers and cannot be continued here")
         if model.head is None:
             raise InputError(f"{model.title} reads both ways and cannot continue a text; a decoder can")
         self.model, self._head = model, model.head
         self.caches = [DecodingCache(capacity) for _ in model.layers]
+        self._watch = watch
+        self.weights: tuple[Tensor, ...] = ()
 
     @property
     def length(self) -> int:
@@ -57,14 +68,75 @@ class Decoder:
             raise InputError("there is nothing to read: give at least one token")
         if self.length + len(ids) > self.model.context:
             raise InputError(f"{self.model.title} reads {self.model.context:,} tokens at most")
+        seen: list[Tensor] = []
         x = embed(self.model, torch.tensor(ids, device=self.model.device), start=self.length)
         for params, cache in zip(self.model.layers, self.caches, strict=True):
-            x = self._layer(x, params, cache)
+            x = self._layer(x, params, cache, seen)
+        self.weights = tuple(seen)
         return final_norm(self.model, x[-1:])[0] @ self._head.T
 
-    def _layer(self, x: Tensor, params: Params, cache: DecodingCache) -> Tensor:
-        model = self.model
-        return model.block(x, params, lambda h: model.attention.step(h, params, model.position, cache))
+    def _layer(self, x: Tensor, params: Params, cache: DecodingCache, seen: list[Tensor]) -> Tensor:
+        attention, position = self.model.attention, self.model.position
+
+        def attend(h: Tensor) -> Tensor:
+            if not self._watch:
+                return attention.step(h, params, position, cache)
+            out, weights = attention.watched(h, params, position, cache)
+            seen.append(weights)
+            return out
+
+        return self.model.block(x, params, attend)
+
+
+class Continuation:
+    """A text that is continued one token at a time.
+
+    temperature 0 takes the most likely token; above, tokens are drawn from softmax(logits / temperature) with `seed`, so
+    that the same choices give the same tokens on the same machine. Raises InputError for an encoder, an unreadable text
+    or a negative temperature.
+    """
+
+    def __init__(
+        self, model: Readable, text: str | Tokens, temperature: float = 0.0, seed: int = 0, watch: bool = False
+    ) -> None:
+        if not temperature >= 0:
+            raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")
+        self.decoder = Decoder(model, watch=watch)
+        self.prompt = self.decoder.model.tokens(text) if isinstance(text, str) else text
+        self.steps: list[Next] = []
+        self._temperature, self._generator = temperature, torch.Generator().manual_seed(seed)
+
+    @property
+    def full(self) -> bool:
+        """Whether the model's context has no room for what would be read next."""
+        return len(self.prompt) + len(self.steps) > self.decoder.model.context
+
+    def advance(self) -> Next:
+        """Reads what is new, the whole text at first and one token from then on, and chooses the next token.
+
+        Raises InputError where the context is full.
+        """
+        ids = [self.steps[-1].id] if self.steps else list(self.prompt.ids)
+        logits = self.decoder.read(ids).float().cpu()
+        chosen, shares = self._choose(logits), logits.softmax(-1)
+        decode = self.decoder.model.tokenizer.decode
+        top = shares.topk(min(CANDIDATES, len(shares)))
+        candidates = [(decode([i]), p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+        new = Next(
+            chosen,
+            decode([chosen]),
+            float(shares[chosen]),
+            self.decoder.nbytes,
+            tuple(candidates),
+            self.decoder.weights,
+        )
+        self.steps.append(new)
+        return new
+
+    def _choose(self, logits: Float[Tensor, " vocab_size"]) -> int:
+        if self._temperature == 0:
+            return int(logits.argmax())
+        return int(torch.multinomial((logits / self._temperature).softmax(-1), 1, generator=self._generator))
 
 
 def continue_text(
@@ -72,26 +144,12 @@ def continue_text(
 ) -> Iterator[Next]:
     """Up to `count` new tokens, each as soon as it is there; ends early where the context does.
 
-    temperature 0 takes the most likely token; above, tokens are drawn from softmax(logits / temperature) with `seed`.
-    Raises InputError for an encoder, an unreadable text or a negative temperature.
+    Raises what `Continuation` raises.
 
     >>> from core import load_model
     >>> "".join(token.text for token in continue_text(load_model("smollm2", "cpu"), "The capital of France is", 2))
     ' Paris.'
     """
-    if not temperature >= 0:
-        raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")
-    decoder = Decoder(model)
-    generator = torch.Generator().manual_seed(seed)
-    ids = list((decoder.model.tokens(text) if isinstance(text, str) else text).ids)
-    while count > 0 and decoder.length + len(ids) <= model.context:
-        logits = decoder.read(ids).float().cpu()
-        ids = [_choose(logits, temperature, generator)]
-        yield Next(ids[0], model.tokenizer.decode(ids), float(logits.softmax(-1)[ids[0]]), decoder.nbytes)
-        count -= 1
-
-
-def _choose(logits: Float[Tensor, " vocab_size"], temperature: float, generator: torch.Generator) -> int:
-    if temperature == 0:
-        return int(logits.argmax())
-    return int(torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator))
+    continuation = Continuation(model, text, temperature, seed)
+    while len(continuation.steps) < count and not continuation.full:
+        yield continuation.advance()

@@ -101,6 +101,13 @@ class Attention(ABC):
         """The layer's output in decoding, by the cheapest way this variant has; `past` may be extended in place."""
         return self.fused(self.project(x, params, position, past), params)
 
+    def watched(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
+    ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
+        """`step`, and the weights of the last token of x beside its output, over the same cache."""
+        p = self.project(x, params, position, past)
+        return self.fused(p, params), self.rows(p, slice(len(x) - 1, len(x)))[:, 0]
+
     def _scores(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
         scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self._scale(p)
         return p.position.at_scores(scores, p.q_pos[queries], p.k_pos)

@@ -113,10 +113,22 @@ class MLA(Attention):
         """Decoding in latent space for a token or a few; a first long text is cheaper expanded (`project`)."""
         if past.length == 0:
             return super().step(x, params, position, past)
+        return self._absorbed_step(x, params, position, past)[1]
+
+    def watched(
+        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
+    ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
+        """`step`, and the weights of the last token of x beside its output, computed in latent space as well."""
+        if past.length == 0:
+            return super().watched(x, params, position, past)
+        weights, out = self._absorbed_step(x, params, position, past)
+        return out, weights[:, -1]
+
+    def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
         q_pos = query_positions(x, past)
         q = self._queries(x, params, position, q_pos)
         cache = past.extend(**self._latents(x, params, position, q_pos))
-        return self.absorbed(q, cache, q_pos, position, params)[1]
+        return self.absorbed(q, cache, q_pos, position, params)
 
     def absorbed(
         self,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
-from core import run
+from core import load_model, run
 from core.cache import DecodingCache, KVCache
-from core.decoding import Decoder, continue_text
+from core.decoding import Continuation, Decoder, continue_text
 from core.errors import InputError
 from core.model import Model
+from core.types import Tokens
 from tests.core.variants import LENGTH, Case, cases, random
 
 
@@ -77,3 +79,54 @@ def test_a_negative_temperature_and_a_full_context_are_refused(smollm2: Model) -
         next(continue_text(smollm2, "Once", 1, temperature=-1.0))
     with pytest.raises(InputError, match=r"reads 8,192 tokens at most"):
         Decoder(smollm2).read([1] * 8193)
+
+
+@cases(causal=(True,))
+def test_a_watched_step_shows_the_row_that_reading_at_once_has(case: Case) -> None:
+    whole, past, end = case.attend(), DecodingCache(capacity=3), 0
+    for size in (5, 1, 4, 3):
+        start, end = end, end + size
+        x = case.position.at_input(case.x[start:end], torch.arange(start, end))
+        out, row = case.attention.watched(x, case.params, case.position, past)
+        torch.testing.assert_close(row, whole.weights[:, end - 1, :end], rtol=0, atol=1e-12)
+        torch.testing.assert_close(out, whole.out[start:end], rtol=0, atol=1e-12)
+
+
+def longer(tokens: Tokens, ids: list[int]) -> Tokens:
+    """The tokens with some more ids behind them."""
+    more = len(ids)
+    return Tokens(
+        tokens.text, (*tokens.ids, *ids), tokens.pieces + ("",) * more, tokens.spans + ((0, 1),) * more,
+        tokens.special + (False,) * more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["smollm2", "mha-rope", "gqa-rope", "mqa-rope", "mla-rope"])
+def test_what_a_continuation_looked_at_is_what_reading_it_whole_shows(name: str) -> None:
+    model = load_model(name, "cpu")
+    continuation = Continuation(model, "Once upon a time there was", temperature=0.8, seed=3, watch=True)
+    ids = [continuation.advance().id for _ in range(6)]
+    whole = run(model, longer(continuation.prompt, ids))
+    for number, step in enumerate(continuation.steps):
+        place = len(continuation.prompt) - 1 + number
+        for layer in (0, model.n_layers - 1):
+            expected = whole.layers.rows(layer, slice(place, place + 1))[:, 0, : place + 1]
+            torch.testing.assert_close(step.weights[layer], expected, rtol=0, atol=2e-5)
+
+
+def test_candidates_are_the_likeliest_tokens_and_the_same_seed_gives_the_same_text(smollm2: Model) -> None:
+    one, other = (Continuation(smollm2, "The capital of France is", 1.5, seed=7) for _ in range(2))
+    assert [one.advance().id for _ in range(5)] == [other.advance().id for _ in range(5)]
+    first = Continuation(smollm2, "The capital of France is").advance()
+    assert first.candidates[0] == (first.text, pytest.approx(first.probability))
+    assert [p for _, p in first.candidates] == sorted((p for _, p in first.candidates), reverse=True)
+    assert first.weights == ()
+
+
+def test_a_continuation_ends_where_the_context_does(smollm2: Model) -> None:
+    short = Continuation(replace(smollm2, context=7), "The capital of France is")
+    while not short.full:
+        short.advance()
+    assert len(short.prompt) + len(short.steps) == 8
+    with pytest.raises(InputError, match="reads 7 tokens at most"):
+        short.advance()
