@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from core.attention import GQA, MHA, MLA, MQA, Attention
 from core.attention.base import Params
 from core.cache import DecodingCache
 from core.errors import InputError
@@ -153,3 +154,23 @@ def continue_text(
     continuation = Continuation(model, text, temperature, seed)
     while len(continuation.steps) < count and not continuation.full:
         yield continuation.advance()
+
+
+def what_variants_keep(model: Model) -> dict[str, int]:
+    """Bytes a token in all layers, in the precision of the weights: the model's own, and other variants with its heads.
+
+    MLA as in DeepSeek-V2's Table 1: a latent of four heads' width and a rotated key of half a head's.
+    """
+    own = model.attention
+    dim = own.v_head_dim if isinstance(own, MLA) else own.head_dim
+    d_model, n = own.d_model, own.n_heads
+    shared = own.n_kv_heads if type(own) is GQA else max(n // 3, 1)
+    latent = MLA(d_model, n, kv_lora_rank=4 * dim, qk_nope_head_dim=dim, qk_rope_head_dim=dim // 2, v_head_dim=dim)
+    found: dict[str, Attention] = {
+        "MHA": MHA(d_model, n, dim),
+        f"GQA, {shared} KV heads": GQA(d_model, n, dim, n_kv_heads=shared),
+        "MLA": own if isinstance(own, MLA) else latent,
+        "MQA": MQA(d_model, n, dim),
+    }
+    element = model.embedding.element_size() * model.n_layers
+    return {name: attention.cached_elements_per_token() * element for name, attention in found.items()}

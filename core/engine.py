@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from core.checkpoints.gguf_llama import Progress
+from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.model import Readable, run, within
 from core.registry import MODELS, ModelRow, lookup, own
@@ -121,6 +122,11 @@ class Engine:
             )
         model = self.model(name)
         return within(model.tokenizer.encode(text), min(model.context, self.limits.max_tokens), model.title)
+
+    def advance(self, continuation: Continuation) -> None:
+        """One more token of a continuation, alone on the device."""
+        with self._running:
+            continuation.advance()
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
         """`core.run` within the limits, alone on the device."""

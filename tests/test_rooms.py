@@ -116,7 +116,7 @@ def test_only_the_store_uses_streamlits_caches():
         for path in _files("viz") + _files("app.py")
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.Attribute | ast.alias)
-        and (node.attr if isinstance(node, ast.Attribute) else node.name).startswith("cache_")
+        and (node.attr if isinstance(node, ast.Attribute) else node.name) in ("cache_data", "cache_resource")
     }
     assert users == {"viz.store"}
 
