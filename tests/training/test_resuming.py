@@ -1,0 +1,108 @@
+"""Stopped or killed at any moment, a run goes on and computes the very losses of an unbroken one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from training import loop
+from training.loop import Machine, State
+from training.prepare import prepare
+from training.presets import PRESETS, Sibling
+
+STEPS, EVERY = PRESETS["tiny"].steps, PRESETS["tiny"].checkpoint
+
+# Runs the command, and kills its own process in the middle of writing the second checkpoint.
+KILLED = """
+import os, signal, sys
+from training import files, run
+flush, calls = os.fsync, []
+def fsync(handle):
+    flush(handle)
+    calls.append(os.readlink(f"/proc/self/fd/{handle}") if os.path.exists("/proc/self/fd") else "")
+    if sum(".pt." in name for name in calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+files.os.fsync = fsync
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def prepared(workshop):
+    return prepare(PRESETS["tiny"], workshop.work, workshop.corpus, workshop.valid)
+
+
+def train(sibling, prepared, checkpoint, steps: int = STEPS, dtype: torch.dtype = torch.bfloat16) -> State:
+    """Goes on from the checkpoint if there is one, and stops after `steps` steps in all, as if killed there."""
+    machine = Machine(torch.device("cpu"), dtype)
+    state = loop.begin(sibling, machine)
+    if checkpoint.exists():
+        loop.resume(state, sibling, checkpoint)
+    for _ in loop.train(state, sibling, prepared.train, machine, checkpoint):
+        if state.step == steps:
+            break
+    return state
+
+
+@pytest.mark.parametrize("variant", ["mha", "mla"])
+@pytest.mark.parametrize("stopped", [1, EVERY - 1, EVERY, EVERY + 2, STEPS - 1])
+def test_a_stopped_run_goes_on_with_the_same_losses_bit_for_bit(variant, stopped, prepared, tmp_path):
+    sibling = Sibling(PRESETS["tiny"], variant, "rope", prepared.sha256)
+    unbroken = train(sibling, prepared, tmp_path / "unbroken.pt")
+    train(sibling, prepared, tmp_path / "broken.pt", stopped)
+    resumed = train(sibling, prepared, tmp_path / "broken.pt")
+    assert resumed.losses == unbroken.losses and len(resumed.losses) == STEPS
+    assert all(torch.equal(resumed.params[name], t) for name, t in unbroken.params.items())
+
+
+def test_a_run_stopped_twice_goes_on_too(prepared, tmp_path):
+    sibling = Sibling(PRESETS["tiny"], "gqa", "sinusoidal", prepared.sha256)
+    unbroken = train(sibling, prepared, tmp_path / "unbroken.pt")
+    for stopped in (EVERY + 1, 2 * EVERY + 1, STEPS):
+        broken = train(sibling, prepared, tmp_path / "broken.pt", stopped)
+    assert broken.losses == unbroken.losses
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the file being written is found through /proc")
+def test_killed_while_it_writes_a_checkpoint_a_run_still_ships_the_same_sibling(workshop, trained):
+    arguments = workshop.arguments("--threads", "1")
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
+    assert killed.returncode == -9, killed.stderr.decode()
+    assert not (workshop.output / "mha-rope").exists()
+    assert workshop.run("--resume") == 0
+    again, unbroken = (place.output / "mha-rope" / "model.safetensors" for place in (workshop, trained))
+    assert again.read_bytes() == unbroken.read_bytes()
+
+
+def test_the_loss_falls_and_agrees_between_the_two_precisions(prepared, tmp_path):
+    sibling = Sibling(PRESETS["tiny"], "mha", "none", prepared.sha256)
+    half = train(sibling, prepared, tmp_path / "half.pt")
+    full = train(sibling, prepared, tmp_path / "full.pt", dtype=torch.float32)
+    assert half.losses[-1] < half.losses[0] - 0.5
+    # bfloat16 keeps 8 bits; a mean over 512 tokens of rounding errors of 2^-8 each stays well below 2^-5.
+    assert max(abs(a - b) for a, b in zip(half.losses, full.losses, strict=True)) < 2**-5
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    rates = [loop.learning_rate(step, 100, 10, 2.0) for step in range(100)]
+    assert rates[9] == 2.0 and rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
+    assert 0 < rates[0] == 0.2 and 0 < rates[-1] < 0.001
+
+
+def test_norms_have_no_weight_decay():
+    state = loop.begin(Sibling(PRESETS["tiny"], "mla", "none", ""), Machine(torch.device("cpu")))
+    matrices, norms = state.optimizer.param_groups
+    assert {t.ndim for t in matrices["params"]} == {2} and matrices["weight_decay"] > 0
+    assert {t.ndim for t in norms["params"]} == {1} and norms["weight_decay"] == 0

@@ -1,0 +1,1 @@
+"""How the sibling models are made: corpus -> tokenizer -> train -> evaluate -> assets/siblings; never imported by the app."""

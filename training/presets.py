@@ -1,0 +1,123 @@
+"""Sizes and budgets, one row a preset, and the siblings: every attention variant with every position encoding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from core.checkpoints.folder import Config
+from core.checkpoints.sibling import ENCODINGS, VARIANTS
+from core.errors import UnknownNameError
+
+SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What all siblings share.
+
+    Sizes as in `core`; context: tokens a row; batch: rows a step; steps, warmup: optimiser steps; peak: the highest
+    learning rate; checkpoint: steps between two checkpoints; valid: rows of the validation text at most.
+    """
+
+    name: str
+    d_model: int
+    n_layers: int
+    n_heads: int
+    head_dim: int
+    n_kv_heads: int
+    kv_lora_rank: int
+    qk_nope_head_dim: int
+    qk_rope_head_dim: int
+    v_head_dim: int
+    d_ff: int
+    vocab_size: int
+    context: int
+    batch: int
+    steps: int
+    warmup: int
+    peak: float
+    checkpoint: int
+    valid: int = 1024
+    eps: float = 1e-5
+    q_lora_rank: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that one sibling learns to predict, repetitions counted."""
+        return self.steps * self.batch * self.context
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "tiny", d_model=16, n_layers=2, n_heads=4, head_dim=6, n_kv_heads=2,
+            kv_lora_rank=10, qk_nope_head_dim=6, qk_rope_head_dim=4, v_head_dim=6, d_ff=24,
+            vocab_size=300, context=128, batch=4, steps=12, warmup=3, peak=1e-2, checkpoint=5, valid=8,
+        ),
+        Preset(
+            "small", d_model=192, n_layers=4, n_heads=6, head_dim=32, n_kv_heads=2,
+            kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=512,
+            vocab_size=4096, context=256, batch=8, steps=2600, warmup=150, peak=4e-3, checkpoint=200,
+        ),
+        Preset(
+            "base", d_model=256, n_layers=6, n_heads=8, head_dim=32, n_kv_heads=2,
+            kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=704,
+            vocab_size=4096, context=256, batch=64, steps=6000, warmup=300, peak=2e-3, checkpoint=500,
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sibling:
+    """One model to train; seed: of its first weights and the order of its rows; corpus: sha256 of what it reads."""
+
+    preset: Preset
+    variant: str
+    encoding: str
+    corpus: str
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, table, what in ((self.variant, VARIANTS, "attention"), (self.encoding, ENCODINGS, "encoding")):
+            if name not in table:
+                raise UnknownNameError(f"no {what} of a sibling is called {name!r}; there are {', '.join(table)}")
+
+    @property
+    def name(self) -> str:
+        """As its folder is called; other seeds than 0 say so."""
+        return f"{self.variant}-{self.encoding}" + (f"-seed{self.seed}" if self.seed else "")
+
+    @property
+    def config(self) -> Config:
+        """Its config.json: all sizes, whether its attention uses them or not, and how embeddings enter."""
+        p = self.preset
+        sizes = ("d_model", "n_layers", "n_heads", "head_dim", "n_kv_heads", "kv_lora_rank", "q_lora_rank",
+                 "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "d_ff", "vocab_size", "context", "eps")  # fmt: skip
+        ours = {name: value for name, value in asdict(p).items() if name in sizes}
+        return Config(
+            {"attention": self.variant, "position": self.encoding, **ours, "embedding_multiplier": p.d_model**0.5}
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that its losses depend on."""
+        told = asdict(self)
+        for name in ("name", "checkpoint", "valid"):
+            del told["preset"][name]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def siblings(preset: Preset, corpus: str) -> list[Sibling]:
+    """All twelve, one of each encoding after the other, then the spare seeds of one."""
+    twelve = [Sibling(preset, variant, encoding, corpus) for encoding in _FIRST for variant in VARIANTS]
+    variant, _, encoding = SPREAD.partition("-")
+    return twelve + [Sibling(preset, variant, encoding, corpus, seed) for seed in SEEDS[1:]]
+
+
+_FIRST = ("rope", "sinusoidal", "none")
