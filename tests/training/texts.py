@@ -10,7 +10,7 @@ import torch
 
 from training import run
 
-WORDS = (
+WORDS = (  # noqa: SIM905
     "the cat dog fox sat ran on mat big red tree and then she he said once upon a time there was who liked jump "
     "little house old king queen river bread bird sang night moon under over never always found lost friend"
 ).split()
