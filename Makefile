@@ -45,7 +45,7 @@ endif
 check: $(STAMPS)/dev ## lint, formatting and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy core viz app.py
+	$(PY) -m mypy core viz training app.py
 
 format: $(STAMPS)/dev ## format the code and mend what the linter can
 	$(PY) -m ruff format .
