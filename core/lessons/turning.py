@@ -107,7 +107,7 @@ def unit(dim: int = 64, theta: float = 10_000.0) -> QueryKey:
 def of_run(run: Run, layer: int, head: int, query: int, key: int) -> QueryKey:
     """The query and key of two tokens in one head, turned back to where they have no position.
 
-    They are turned back by the very angles (float32) that turned them, in float64. Raises InputError for a model without
+    They are turned back by the very angles that turned them, then kept in float64. Raises InputError for a model without
     RoPE.
     """
     p = run.layers.projections(layer)
@@ -119,7 +119,7 @@ def of_run(run: Run, layer: int, head: int, query: int, key: int) -> QueryKey:
     # MLA's rotary dimensions are a head's last; RoPE on a part of a head turns its first.
     rotary = slice(width - rope.dim, width) if "k_rope" in p.cache.tensors else slice(0, rope.dim)
     scale = width**-0.5 * rope.score_scale
-    back_q, back_k = _back(q[rotary], rope, query), _back(k[rotary], rope, key)
+    back_q, back_k = _back(q[rotary], rope, query, p.q.dtype), _back(k[rotary], rope, key, p.k.dtype)
     rest = float(q @ k - q[rotary] @ k[rotary]) * scale
     return QueryKey(back_q, back_k, rope, scale, rest, q_pos=query, k_pos=key)
 
@@ -128,6 +128,6 @@ def _at(t: Float[Tensor, " rotary_dim"], rope: RoPE, pos: Int[Tensor, " seq"]) -
     return rope.at_qk(t.expand(1, len(pos), -1), pos)[0]
 
 
-def _back(t: Float[Tensor, " rotary_dim"], rope: RoPE, pos: int) -> Float[Tensor, " rotary_dim"]:
-    angles = rope.angles(torch.tensor([pos]), torch.float32).double()
+def _back(t: Float[Tensor, " rotary_dim"], rope: RoPE, pos: int, dtype: torch.dtype) -> Float[Tensor, " rotary_dim"]:
+    angles = rope.angles(torch.tensor([pos]), dtype).double()
     return rotate(t[None, None], -angles, rope.layout)[0, 0] / rope.scaling.magnitude

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from core.attention import MLA
 from core.cache import DecodingCache
 from core.errors import ConfigError
+from core.lessons.shift import Layer, after_up_projection, before_up_projection, changes
 from core.positions import ALiBi, Position, RoPE
 from core.positions.scaling import Yarn
 from tests.core.variants import LENGTH, SIZES, build, on_random, random
@@ -44,22 +44,13 @@ def test_decoding_in_latent_space_from_the_cache_is_reading_at_once() -> None:
         assert set(past.tensors) == {"c_kv", "k_rope"}
 
 
-def shifted(case, by: int, project) -> Tensor:
-    """Attention weights when all positions are `by` later."""
-
-    class Later(RoPE):
-        def at_qk(self, t: Tensor, pos: Tensor) -> Tensor:
-            return super().at_qk(t, pos + by)
-
-    later = replace(case, position=Later(R, layout="interleaved"))
-    projections = project(later)
-    return case.attention.trace(projections, case.params).weights
+def layer() -> Layer:
+    case = on_random(build(MLA), RoPE(R, layout="interleaved"))
+    return Layer(case.attention, case.params, case.position, case.x)
 
 
 def test_moving_all_positions_changes_nothing_in_decoupled_rope() -> None:
-    case = on_random(build(MLA), RoPE(R, layout="interleaved"))
-    change = shifted(case, 100, lambda c: c.project()) - shifted(case, 0, lambda c: c.project())
-    assert change.abs().max() < 1e-12
+    assert changes(layer(), after_up_projection, [1, 100]).max() < 1e-12
 
 
 def test_the_often_told_order_of_concatenation_loses_relative_position() -> None:
@@ -67,17 +58,8 @@ def test_the_often_told_order_of_concatenation_loses_relative_position() -> None
 
     The up-projection then mixes rotated and plain dimensions, and the scores no longer depend on distance alone.
     """
-    attention = build(MLA)
-    case = on_random(attention, RoPE(R, layout="interleaved"))
-    mixing = random(attention.n_heads, attention.kv_lora_rank + R, attention.head_dim, seed=7) / 3
-
-    def wrong(c):
-        p = c.project()
-        latent = torch.cat([p.cache.tensors["c_kv"], p.cache.tensors["k_rope"]], dim=-1)
-        return replace(p, k=latent @ mixing)
-
-    change = shifted(case, 100, wrong) - shifted(case, 0, wrong)
-    assert change.abs().max() > 0.01
+    mixed = random(SIZES["n_heads"], SIZES["kv_lora_rank"] + R, layer().attention.head_dim, seed=7) / 3
+    assert changes(layer(), before_up_projection(mixed), [100]).max() > 0.01
 
 
 def test_values_carry_no_position() -> None:

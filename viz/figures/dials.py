@@ -26,22 +26,32 @@ def dials(
     limit = limit or float(np.abs(adds).max(initial=0.0)) or 1.0
     heat = go.Heatmap(
         z=cells, zmin=-limit, zmax=limit, colorscale=theme.diverging_scale, opacity=0.45, xgap=2, ygap=2,
-        hovertemplate="adds %{z:.4f} to the score<extra></extra>", text=None,
-        colorbar={"title": {"text": "added to the score", "side": "top", "font": {"size": 12}}, "orientation": "h",
-                  "thickness": 10, "outlinewidth": 0, "len": 0.9, "y": -0.01, "yanchor": "top"},
+        hovertemplate="adds %{z:.4f} to the score<extra></extra>", showscale=False,
     )  # fmt: skip
     x, y = np.arange(len(q)) % COLUMNS, np.arange(len(q)) // COLUMNS
     labels = go.Scatter(
         x=x, y=y + _LABEL, mode="text", text=[short(w) for w in wavelengths], hoverinfo="skip", showlegend=False,
         textfont={"size": 10, "color": theme.ink},
     )  # fmt: skip
-    plain = {"showgrid": False, "showticklabels": False, "ticks": "", "fixedrange": True, "constrain": "domain"}
+    # No colour bar and no legend: they would double the time to draw (measured), and the title says what they would.
+    query, key = (
+        f"<span style='color:{colour}'>{name}</span>" for name, colour in (("query", theme.query), ("key", theme.key))
+    )
+    told = f"{title}: {query}, {key}<br><sup>added to the score: purple to −{limit:.3g}, orange to +{limit:.3g}</sup>"
+    plain = {
+        "showgrid": False,
+        "automargin": False,
+        "showticklabels": False,
+        "ticks": "",
+        "fixedrange": True,
+        "constrain": "domain",
+    }
     layout = theme.layout(
-        title={"text": title, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.99, "yanchor": "top"},
+        title={"text": told, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.98, "yanchor": "top"},
         xaxis=plain | {"range": [-0.5, COLUMNS - 0.5]},
         yaxis=plain | {"range": [rows - 0.5, -0.5], "scaleanchor": "x", "constraintoward": "top"},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}, margin={"l": 4, "r": 4, "t": 54, "b": 62},
-        height=116 + 66 * rows, shapes=_outline(chosen, len(q), theme),
+        showlegend=False, margin={"l": 4, "r": 4, "t": 52, "b": 4}, height=56 + 66 * rows,
+        shapes=_outline(chosen, len(q), theme),
     )  # fmt: skip
     hands = [_hands(q, "query", theme.query, 3.0), _hands(k, "key", theme.key, 3.0)]
     return go.Figure([heat, _circles(len(q), theme), *hands, labels], layout)
@@ -64,17 +74,17 @@ def _hands(tips: np.ndarray, name: str, colour: str, width: float) -> go.Scatter
     unit = tips / np.maximum(np.linalg.norm(tips, axis=1, keepdims=True), 1e-12)
     # The picture's y runs downwards, a hand's upwards; an empty place after each hand ends its line.
     gaps = np.full(len(tips), np.nan)
-    xs = np.stack([x, x + _RADIUS * unit[:, 0], gaps], 1).ravel()
-    ys = np.stack([y, y - _RADIUS * unit[:, 1], gaps], 1).ravel()
+    xs = np.stack([x, x + _RADIUS * unit[:, 0], gaps], 1).ravel().astype(np.float32)
+    ys = np.stack([y, y - _RADIUS * unit[:, 1], gaps], 1).ravel().astype(np.float32)
     line = {"color": colour, "width": width}
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, name=name, hoverinfo="skip", connectgaps=False)
 
 
 def _circles(count: int, theme: Theme) -> go.Scatter:
     x, y = _middles(count)
-    turn = np.append(np.linspace(0, 2 * np.pi, 33), np.nan)
-    xs = (x[:, None] + _RADIUS * np.cos(turn)).ravel()
-    ys = (y[:, None] + _RADIUS * np.sin(turn)).ravel()
+    turn = np.append(np.linspace(0, 2 * np.pi, 21), np.nan)
+    xs = (x[:, None] + _RADIUS * np.cos(turn)).ravel().astype(np.float32)
+    ys = (y[:, None] + _RADIUS * np.sin(turn)).ravel().astype(np.float32)
     line = {"color": theme.muted, "width": 1}
     return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False, connectgaps=False)
 

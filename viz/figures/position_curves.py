@@ -45,8 +45,9 @@ def curves(
     kinds = ["log" if on else "linear" for on in log]
     layout = theme.layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.98, "yanchor": "top"},
-        xaxis={"title": axes[0], "type": kinds[0]} | ({"dtick": 1} if log[0] else {}),
-        yaxis={"title": axes[1], "type": kinds[1]} | ({"exponentformat": "power", "dtick": _decades(lines)} if log[1] else {}),
+        xaxis={"title": axes[0], "type": kinds[0], "automargin": False, "dtick": 1 if log[0] else None},
+        yaxis={"title": axes[1], "type": kinds[1], "automargin": False, "exponentformat": "power",
+               "dtick": _decades(lines) if log[1] else None},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}, showlegend=len(drawn) > 1,
         margin={"l": 64, "r": 12, "t": (34, 34, 62, 62, 84)[min(len(drawn), 4)], "b": 52}, height=height, hovermode="closest",
         shapes=[_upright(x0, theme) for x0 in (marks or {}).values()],

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.lessons.tables import wavelengths
 from core.lessons.turning import QueryKey
+from viz import store
 from viz.address import mirror
 from viz.figures import curves, dials, signed_map
 from viz.figures.dials import COLUMNS
@@ -39,6 +40,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _dials(choices, qk, q_at, k_at, look)
     with right:
         _score(choices, qk, trained, q_at, k_at, title, look)
+    store.let_the_browser_draw()
     left, right = st.columns([5, 6], gap="medium")
     with left:
         _pairs(choices, qk, look)
