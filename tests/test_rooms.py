@@ -25,6 +25,7 @@ FORBIDDEN = {
     "viz/text.py": {"streamlit", "torch", "plotly"},
     "viz/view.py": {"streamlit", "torch", "plotly"},
     "viz/compare_view.py": {"streamlit", "torch", "plotly"},
+    "viz/positions_view.py": {"streamlit", "torch", "plotly"},
     "viz/theme.py": {"streamlit", "torch"},
     "viz/pages": {"torch", "numpy", "plotly"},
     "viz/components": {"torch"},

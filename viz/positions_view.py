@@ -81,7 +81,7 @@ def _among(options):  # type: ignore[no-untyped-def]
 
 
 def _dims(value: str) -> tuple[int, ...] | None:
-    numbers = [_whole(0, max(WIDTHS) - 1)(part) for part in value.split(".")[: MOST_DIMS + 1]]
+    numbers = [_whole(0, max(WIDTHS) - 1)(part) for part in value.split(".")[: MOST_DIMS + 1]] if value else []
     good = None not in numbers and len(set(numbers)) == len(numbers) <= MOST_DIMS
     return tuple(n for n in numbers if n is not None) if good else None
 
