@@ -64,6 +64,11 @@ PRESETS: Mapping[str, Preset] = {
             kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=512,
             vocab_size=4096, context=256, batch=8, steps=2600, warmup=150, peak=4e-3, checkpoint=200,
         ),
+        Preset(  # small's models on two and a half times its budget
+            "longer", d_model=192, n_layers=4, n_heads=6, head_dim=32, n_kv_heads=2,
+            kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=512,
+            vocab_size=4096, context=256, batch=8, steps=6500, warmup=150, peak=4e-3, checkpoint=200,
+        ),
         Preset(
             "base", d_model=256, n_layers=6, n_heads=8, head_dim=32, n_kv_heads=2,
             kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=704,
