@@ -24,3 +24,8 @@ def frequencies(dim: int, theta: float, scaling: Scaling, length: int) -> Float[
     """Radians a position of each pair in a text of `length` tokens, float64; raises ConfigError for impossible sizes."""
     rope = RoPE(dim, theta, scaling=scaling)
     return scaling.frequencies(rope.frequencies(torch.float64), theta, length)
+
+
+def by_pair(made: Mapping[str, Float[Tensor, " pairs"]]) -> Float[Tensor, "pairs scalings"]:
+    """Several scalings' frequencies side by side, a row a pair."""
+    return torch.stack(list(made.values()), dim=-1)

@@ -37,7 +37,7 @@ def dials(
     query, key = (
         f"<span style='color:{colour}'>{name}</span>" for name, colour in (("query", theme.query), ("key", theme.key))
     )
-    told = f"{title}: {query}, {key}<br><sup>added to the score: purple to −{limit:.3g}, orange to +{limit:.3g}</sup>"
+    scale = f"purple takes up to {limit:.3g} off the score, orange adds it"
     plain = {
         "showgrid": False,
         "automargin": False,
@@ -47,11 +47,16 @@ def dials(
         "constrain": "domain",
     }
     layout = theme.layout(
-        title={"text": told, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.98, "yanchor": "top"},
+        title={"text": f"{title}: {query}, {key}", "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8},
+               "y": 0.98, "yanchor": "top"},
         xaxis=plain | {"range": [-0.5, COLUMNS - 0.5]},
         yaxis=plain | {"range": [rows - 0.5, -0.5], "scaleanchor": "x", "constraintoward": "top"},
-        showlegend=False, margin={"l": 4, "r": 4, "t": 52, "b": 4}, height=56 + 66 * rows,
+        showlegend=False, margin={"l": 4, "r": 4, "t": 34, "b": 26}, height=60 + 66 * rows,
         shapes=_outline(chosen, len(q), theme),
+        annotations=[
+            {"text": scale, "xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top",
+             "showarrow": False, "font": {"size": 12, "color": theme.muted}}
+        ],
     )  # fmt: skip
     hands = [_hands(q, "query", theme.query, 3.0), _hands(k, "key", theme.key, 3.0)]
     return go.Figure([heat, _circles(len(q), theme), *hands, labels], layout)

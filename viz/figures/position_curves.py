@@ -51,7 +51,7 @@ def curves(
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}, showlegend=len(drawn) > 1,
         margin={"l": 64, "r": 12, "t": (34, 34, 62, 62, 84)[min(len(drawn), 4)], "b": 52}, height=height, hovermode="closest",
         shapes=[_upright(x0, theme) for x0 in (marks or {}).values()],
-        annotations=[_named(name, x0, log[0], row, theme) for row, (name, x0) in enumerate((marks or {}).items())],
+        annotations=[_named(name, x0, float(np.max(x)), log[0], theme) for name, x0 in (marks or {}).items()],
     )  # fmt: skip
     return go.Figure(drawn, layout)
 
@@ -80,9 +80,9 @@ def _upright(x: float, theme: Theme) -> dict[str, object]:
     return {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
 
 
-def _named(name: str, x: float, log: bool, row: int, theme: Theme) -> dict[str, object]:
+def _named(name: str, x: float, far: float, log: bool, theme: Theme) -> dict[str, object]:
+    # At the foot of its line, on the side where there is room.
     return {
-        "x": log10(x) if log else x, "yref": "paper", "y": 1 - 0.07 * (row % 4), "yanchor": "top",
-        "xanchor": "left", "text": name, "showarrow": False, "font": {"size": 11, "color": theme.muted},
-        "bgcolor": theme.ground,
+        "x": log10(x) if log else x, "yref": "paper", "y": 0, "yanchor": "bottom", "text": name,
+        "xanchor": "right" if x > 0.85 * far else "left", "showarrow": False, "font": {"size": 11, "color": theme.muted},
     }  # fmt: skip

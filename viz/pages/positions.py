@@ -31,6 +31,7 @@ _DRAWN: Mapping[str, Draw] = {
     "longer": positions_longer.draw, "learned": positions_learned.draw, "alibi": positions_alibi.draw,
     "mla": positions_mla.draw, "order": positions_order.draw,
 }  # fmt: skip
+_NOTES = "positions_notes"  # session: what the link asked for in vain, to be told once
 _HEADING = "<h1 class='headlight'>Positions <small>how attention knows where a token stands</small></h1>"
 
 
@@ -54,7 +55,15 @@ def _page() -> None:
         )  # fmt: skip
         with st.container(width=140):
             share(key_name="positions_share", on_move=lambda parameters: address.moved(parameters, start))
-    messages = st.container()
+    st.session_state[_NOTES] = notes
+    _section()
+
+
+@st.fragment
+def _section() -> None:
+    """The open section. A change of what is in it runs and sends this part of the page alone."""
+    choices, notes = address.current(), st.session_state.pop(_NOTES, [])
+    messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with st.container(key=f"section_{choices.section}"):
         try:
             choices, more = _DRAWN[choices.section](choices, theme(st.context.theme.type))

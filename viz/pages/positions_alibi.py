@@ -7,9 +7,10 @@ from dataclasses import replace
 import streamlit as st
 
 from core.lessons.penalty import bias, slopes, weaker
+from core.lessons.sheet import to_csv
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import in_python, picture, row, whole
+from viz.pages.positions_state import picture, row, take_away, whole
 from viz.positions_view import Positions
 from viz.theme import Theme
 
@@ -35,7 +36,11 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _lines(choices, penalties, look)
     with right:
         _map(choices, penalties, look)
-    in_python(f"from core.lessons.penalty import bias, slopes\nslopes({choices.heads}), bias({choices.heads}, {_SPAN})")
+    take_away(
+        "alibi",
+        f"from core.lessons.penalty import bias, slopes\nslopes({choices.heads}), bias({choices.heads}, {_SPAN})",
+        {"Bias": lambda: to_csv(penalties[choices.head_alibi], range(_SPAN), "query")},
+    )
     return choices, []
 
 
@@ -87,5 +92,5 @@ def _map(choices: Positions, penalties, look: Theme) -> None:  # type: ignore[no
     )  # fmt: skip
     picture(
         figure, "bias", f"Bias of head {choices.head_alibi}: 0 on the diagonal, falling to the left.",
-        "0 on the diagonal; keys that come later are masked and blank.",
+        "0 on the diagonal; keys that come later are masked, in grey.",
     )  # fmt: skip

@@ -6,13 +6,14 @@ import streamlit as st
 
 from core.errors import HeadlightError
 from core.lessons import tables
+from core.lessons.sheet import to_csv
 from core.model import Model
 from core.positions import Learned
 from core.registry import MODELS
 from viz import store
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import in_python, picture, row, whole
+from viz.pages.positions_state import picture, row, take_away, whole
 from viz.positions_view import Positions
 from viz.text import markdown_text
 from viz.theme import Theme
@@ -49,10 +50,12 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         with column:
             _similar(name, cosines, look)
     _row(similar, at, look)
-    in_python(
+    take_away(
+        "learned",
         "from core import load_model\nfrom core.lessons import tables\n"
         f'table = load_model("minilm").position.table[:{count}]  # ({count}, {width})\n'
-        f"tables.cosines(table), tables.cosines(tables.sinusoidal({count}, {width}))"
+        f"tables.cosines(table), tables.cosines(tables.sinusoidal({count}, {width}))",
+        {"Cosine similarity": lambda: to_csv(tables.cosines(learned), range(count), "position")},
     )
     return choices, []
 

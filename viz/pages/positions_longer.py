@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.lessons.longer import frequencies, scalings
+from core.lessons.longer import by_pair, frequencies, scalings
+from core.lessons.sheet import to_csv
 from core.lessons.tables import wavelengths
 from viz.address import mirror
 from viz.figures import curves
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import address, among, in_python, picture, row, whole
+from viz.pages.positions_state import address, among, picture, row, take_away, whole
 from viz.positions_view import LENGTHS, ORIGINALS, ROTARY, THETAS, UNITS, Positions
 from viz.theme import Theme
 
@@ -43,10 +44,12 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     with right:
         _slowed(made, look)
     st.markdown("\n".join(f"- **{_TITLES[name]}**: {about}" for name, about in _ABOUT.items()))
-    in_python(
-        "from core.lessons.longer import frequencies, scalings\n"
+    take_away(
+        "longer",
+        "from core.lessons.longer import by_pair, frequencies, scalings\n"
         f"{{name: frequencies({choices.rotary}, {theta:.0f}.0, s, {choices.length})\n"
-        f" for name, s in scalings({choices.factor}.0, {choices.original}).items()}}"
+        f" for name, s in scalings({choices.factor}.0, {choices.original}).items()}}",
+        {"Frequencies": lambda: to_csv(by_pair(made), list(made), "pair")},
     )
     return choices, []
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.attention import MLA
+from core.lessons.sheet import to_csv
 from core.lessons.shift import (
     Layer,
     Order,
@@ -24,7 +25,7 @@ from viz import store
 from viz import view as plain_view
 from viz.figures import curves, dimension_bars, signed_map
 from viz.pages.positions_query import text
-from viz.pages.positions_state import in_python, picture, row, whole
+from viz.pages.positions_state import picture, row, take_away, whole
 from viz.positions_view import Positions
 from viz.text import labels
 from viz.theme import Theme
@@ -73,7 +74,15 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     shown = _Shown(layer, orders, choices.head_mla, choices.shift, tokens.pieces)
     _dimensions(shown, model.attention, look)
     _test(shown, look)
-    in_python(_code(choices))
+    take_away(
+        "mla",
+        _code(choices),
+        {
+            "Scores": lambda: to_csv(
+                layer.scores(choices.shift, after_up_projection)[choices.head_mla], range(len(tokens)), "query"
+            )
+        },
+    )
     return choices, notes
 
 
@@ -91,9 +100,7 @@ def _dimensions(shown: _Shown, attention: MLA, look: Theme) -> None:
     ):  # fmt: skip
         with column:
             values = moved[name][shown.head].numpy()
-            figure = dimension_bars(
-                values, nope, f"{title}: what moving by {shown.shift} positions changes", theme=look
-            )
+            figure = dimension_bars(values, nope, f"{title}: change by {shown.shift} positions", theme=look)
             picture(
                 figure,
                 f"moved_{name}",

@@ -14,7 +14,7 @@ from core.registry import SIBLINGS
 from core.reorder import both_ways
 from viz import store
 from viz.address import mirror
-from viz.pages.positions_state import address, in_python, row
+from viz.pages.positions_state import address, row, take_away
 from viz.positions_view import Positions
 from viz.text import markdown_text
 from viz.theme import Theme
@@ -69,10 +69,12 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     missing = [ENCODINGS[e][0] for e in ENCODINGS if not _installed(choices.attention, e)]
     if missing:
         st.caption(f"Not trained on this machine yet with {VARIANTS[choices.attention][0]}: {', '.join(missing)}.")
-    in_python(
+    take_away(
+        "order",
         "from core import load_model\nfrom core.lessons.order import apart\nfrom core.reorder import both_ways\n"
         f'model = load_model("{choices.attention}-rope")\n'
-        f"apart(model, {choices.first!r}, {choices.second!r}), apart(both_ways(model), {choices.first!r}, {choices.second!r})"
+        f"apart(model, {choices.first!r}, {choices.second!r}), apart(both_ways(model), {choices.first!r}, {choices.second!r})",
+        {},
     )
     return choices, notes
 

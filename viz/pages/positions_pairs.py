@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.lessons.sheet import to_csv
 from core.lessons.turning import QueryKey, pair_numbers
 from core.positions.rope import Layout
 from viz.figures import curves, pairings
 from viz.figures.position_maps import thinned
 from viz.pages import positions_query
 from viz.pages.positions_rope import places
-from viz.pages.positions_state import among, in_python, picture, row
+from viz.pages.positions_state import among, picture, row, take_away
 from viz.positions_view import REACHES, Positions
 from viz.theme import Theme
 
@@ -39,9 +40,11 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     qk, title = found
     other: Layout = "interleaved" if qk.rope.layout == "half" else "half"
     _three(choices, qk, other, title, look)
-    in_python(
+    take_away(
+        "pairs",
         "# qk as on the section RoPE\n"
-        f"qk.score(8, 2), qk.read_as({other!r}).score(8, 2), qk.permuted_to({other!r}).score(8, 2)"
+        f"qk.score(8, 2), qk.read_as({other!r}).score(8, 2), qk.permuted_to({other!r}).score(8, 2)",
+        {"Added by each pair": lambda: to_csv(qk.by_distance(choices.reach), range(qk.rope.dim // 2), "distance")},
     )
     return choices, notes
 

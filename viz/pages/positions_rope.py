@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from core.lessons.sheet import to_csv
 from core.lessons.tables import wavelengths
 from core.lessons.turning import QueryKey
 from viz import store
@@ -14,7 +15,7 @@ from viz.figures import curves, dials, signed_map
 from viz.figures.dials import COLUMNS
 from viz.figures.position_maps import thinned
 from viz.pages import positions_query
-from viz.pages.positions_state import address, among, in_python, picture, row, whole
+from viz.pages.positions_state import address, among, picture, row, take_away, whole
 from viz.positions_view import MOST, OWN, REACHES, THETAS, UNIT, Positions, moved
 from viz.theme import Theme
 
@@ -46,7 +47,11 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _pairs(choices, qk, look)
     with right:
         _bound(choices, qk, look)
-    in_python(_code(choices, q_at, k_at))
+    take_away(
+        "rope",
+        _code(choices, q_at, k_at),
+        {"Added by each pair": lambda: to_csv(qk.by_distance(choices.reach), range(qk.rope.dim // 2), "distance")},
+    )
     return choices, notes + more
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import streamlit as st
 
 from core.lessons import tables
+from core.lessons.sheet import to_csv
 from viz.address import mirror
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import address, among, in_python, picture, row, whole
+from viz.pages.positions_state import address, among, picture, row, take_away, whole
 from viz.positions_view import MOST_DIMS, WIDTHS, Positions
 from viz.theme import Theme
 
@@ -36,10 +37,12 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _products(choices, tables.products(table, choices.at).numpy(), look)
     with right:
         _wavelengths(choices, look)
-    in_python(
+    take_away(
+        "sinusoidal",
         "from core.lessons import tables\n"
         f"table = tables.sinusoidal({choices.count}, {choices.width})  # (positions, dimensions)\n"
-        f"tables.products(table, {choices.at}), tables.wavelengths({choices.width})"
+        f"tables.products(table, {choices.at}), tables.wavelengths({choices.width})",
+        {"Table": lambda: to_csv(table, range(choices.width), "position")},
     )
     return choices, notes
 
@@ -78,13 +81,20 @@ def _map(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # an arra
 def _waves(choices: Positions, table, look: Theme) -> None:  # type: ignore[no-untyped-def]
     lengths = tables.wavelengths(choices.width)
     lines = {f"dimension {d}": table[:, d] for d in choices.dims}
-    turns = {f"full turn of {d}": float(lengths[d // 2]) for d in choices.dims if lengths[d // 2] < choices.count}
+    turns = {
+        f"λ {float(lengths[d // 2]):.1f}": float(lengths[d // 2])
+        for d in choices.dims
+        if lengths[d // 2] < choices.count
+    }
     figure = curves(
         thinned(len(table), len(table)), lines, "The same as waves", axes=("position", "added"), marks=turns, theme=look
     )  # fmt: skip
     told = ", ".join(f"dimension {d}: {float(lengths[d // 2]):,.1f} positions" for d in choices.dims)
     picture(
-        figure, "waves", f"Curves over position. Wavelengths: {told}.", f"Wavelengths: {told or 'pick a dimension'}."
+        figure,
+        "waves",
+        f"Curves over position. Wavelengths: {told}.",
+        f"Wavelengths λ, dotted where a first full turn ends: {told or 'pick a dimension'}.",
     )
 
 

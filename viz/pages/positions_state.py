@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -75,7 +75,17 @@ def picture(figure: Any, name: str, alt: str, says: str = "", **more: Any) -> No
         st.caption(says)
 
 
-def in_python(code: str) -> None:
-    """The calls that make the section's numbers, for a notebook."""
-    with st.expander("In a notebook", icon=":material/code:"):
+def take_away(name: str, code: str, sheets: Mapping[str, Callable[[], str]]) -> None:
+    """The section's numbers as CSV (made when asked for), and the calls that make them, for a notebook."""
+    section = st.expander("Take it away", key=f"positions_take_{name}", on_change="rerun")
+    if not section.open:
+        return
+    with section:
+        with st.container(horizontal=True):
+            for title, make in sheets.items():
+                file_name = f"headlight-{title.lower().replace(' ', '-')}.csv"
+                st.download_button(
+                    f"{title} (CSV)", make, file_name, "text/csv", on_click="ignore", icon=":material/download:"
+                )  # fmt: skip
+        st.caption("In a notebook, with Headlight's folder as the working directory:")
         st.code(code, language="python")
