@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+# Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
+import pandas  # noqa: F401
 import streamlit as st
 from cachetools import LRUCache
 
