@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,11 +132,9 @@ class Engine:
         with self._running:
             continuation.advance()
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """The device for the caller alone, as long as the block lasts; all others wait, so keep it short."""
-        with self._running:
-            yield
+    def alone(self) -> AbstractContextManager[object]:
+        """With it nothing else runs on the device: for a round of a measurement, or a pass that is no plain run."""
+        return self._running
 
     def measure(self, timing: Timing) -> Measurement:
         """Starts a measurement in the background, step by step alone on the device; one at a time.

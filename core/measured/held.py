@@ -16,7 +16,7 @@ from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
 from core.memory.sizes import bytes_at
 from core.model import Model, Readable
 
-Alone = Callable[[], AbstractContextManager[None]]
+Alone = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ Random numbers do: the arithmetic does not care. A step leaves its cache as long
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -102,20 +101,6 @@ def stepper(layer: Layer, params: Params, cache: DecodingCache, generator: torch
         return attention.step(x, params, position, cache)
 
     return step
-
-
-def seconds(step: Step) -> float:
-    """Wall time of one step, the device's queue emptied."""
-    start = time.perf_counter()
-    _wait_for(step().device)
-    return time.perf_counter() - start
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
 
 
 def _noise(like: Tensor, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

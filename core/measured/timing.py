@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 import torch
 
 from core.errors import InputError
-from core.measured.layers import Layer, Step, filled, random_params, seconds, stepper
+from core.measured.layers import Layer, Step, filled, random_params, stepper
+from core.timing import WARM, Times, seconds
 
-Alone = Callable[[], AbstractContextManager[None]]
-WARM_UP = 2  # rounds that do not count
+Alone = Callable[[], AbstractContextManager[object]]
 MOST_BYTES = 2**30  # that a measurement may need at once
 MOST_REPEATS = 50
 LIMIT = 90.0  # seconds after which a measurement ends with what it has
@@ -27,26 +26,13 @@ _PAUSE = 0.001  # seconds between two steps in which whoever waits for the devic
 
 @dataclass(frozen=True)
 class Timed:
-    """One layer at one context (tokens). seconds: of each counted step; nbytes: what its cache held, counted on tensors."""
+    """One layer at one context (tokens). times: of each counted step; nbytes: what its cache held, counted on tensors."""
 
     name: str
     title: str
     context: int
     nbytes: int
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The middle step, in seconds."""
-        return statistics.median(self.seconds)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """A quarter of the steps took less than the first, a quarter more than the second; the same where there is one."""
-        if len(self.seconds) < 2:
-            return self.median, self.median
-        first, _, third = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return first, third
+    times: Times
 
 
 class Timing:
@@ -80,7 +66,7 @@ class Timing:
     @property
     def total(self) -> int:
         """Steps there are to take, those that do not count included."""
-        return len(self.layers) * len(self.contexts) * (self.repeats + WARM_UP)
+        return len(self.layers) * len(self.contexts) * (self.repeats + WARM)
 
     @property
     def done(self) -> float:
@@ -109,7 +95,7 @@ class Timing:
             with alone():
                 steps[name], kept[name] = _ready(layer, context, self.like, generator)
         taken: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(self.repeats + WARM_UP):
+        for _ in range(self.repeats + WARM):
             for name, step in steps.items():
                 if not go_on():
                     return False
@@ -118,7 +104,7 @@ class Timing:
                 time.sleep(_PAUSE)
                 self._done += 1
         self._rows += [
-            Timed(name, layer.title, context, kept[name], tuple(taken[name][WARM_UP:]))
+            Timed(name, layer.title, context, kept[name], Times(tuple(taken[name][WARM:])))
             for name, layer in self.layers.items()
         ]
         return True
