@@ -20,15 +20,36 @@ from core.memory.sizes import bytes_at, bytes_per_token, growing_bytes_per_token
 
 CATALOGUE = published()
 LLAMA: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "num_attention_heads": 32, "num_hidden_layers": 32,
-    "num_key_value_heads": 8, "max_position_embeddings": 131072, "vocab_size": 128256, "torch_dtype": "bfloat16",
-    "attention_bias": False, "attention_dropout": 0.0, "rms_norm_eps": 1e-5, "use_cache": True, "rope_theta": 5e5,
-}  # fmt: skip
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 4096,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 131072,
+    "vocab_size": 128256,
+    "torch_dtype": "bfloat16",
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "rms_norm_eps": 1e-5,
+    "use_cache": True,
+    "rope_theta": 5e5,
+}
 MLA: dict[str, Any] = {
-    "num_hidden_layers": 61, "num_attention_heads": 128, "num_key_value_heads": 128, "hidden_size": 7168, "kv_lora_rank": 512,
-    "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "torch_dtype": "bfloat16",
-    "max_position_embeddings": 163840, "num_nextn_predict_layers": 1, "first_k_dense_replace": 3, "moe_layer_freq": 1,
-}  # fmt: skip
+    "num_hidden_layers": 61,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 128,
+    "hidden_size": 7168,
+    "kv_lora_rank": 512,
+    "q_lora_rank": 1536,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "torch_dtype": "bfloat16",
+    "max_position_embeddings": 163840,
+    "num_nextn_predict_layers": 1,
+    "first_k_dense_replace": 3,
+    "moe_layer_freq": 1,
+}
 
 
 def read(**fields: Any) -> Reading:
@@ -47,71 +68,234 @@ def same_cache(reading: Reading, slug: str) -> None:
     ]
 
 
-_LLAMA4 = {"num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8, "hidden_size": 5120, "head_dim": 128,
-           "attention_chunk_size": 8192}  # fmt: skip
-_GEMMA3 = {"num_hidden_layers": 62, "num_attention_heads": 32, "num_key_value_heads": 16, "hidden_size": 5376, "head_dim": 128,
-           "sliding_window": 1024, "rope_local_base_freq": 1e4}  # fmt: skip
-_V4 = {"num_hidden_layers": 43, "num_attention_heads": 64, "num_key_value_heads": 1, "head_dim": 512, "hidden_size": 4096,
-       "sliding_window": 128, "index_head_dim": 128, "index_n_heads": 64, "index_topk": 512}  # fmt: skip
+_LLAMA4 = {
+    "num_hidden_layers": 48,
+    "num_attention_heads": 40,
+    "num_key_value_heads": 8,
+    "hidden_size": 5120,
+    "head_dim": 128,
+    "attention_chunk_size": 8192,
+}
+_GEMMA3 = {
+    "num_hidden_layers": 62,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 16,
+    "hidden_size": 5376,
+    "head_dim": 128,
+    "sliding_window": 1024,
+    "rope_local_base_freq": 1e4,
+}
+_V4 = {
+    "num_hidden_layers": 43,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 1,
+    "head_dim": 512,
+    "hidden_size": 4096,
+    "sliding_window": 128,
+    "index_head_dim": 128,
+    "index_n_heads": 64,
+    "index_topk": 512,
+}
 
 # Published files, shortened to what decides the cache; the catalogue knows the sizes.
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "heads of GQA": ("llama-3-1-8b", LLAMA),
-    "GPT-2's names": ("gpt-2-xl-1-5b", {"n_layer": 48, "n_head": 25, "n_embd": 1600, "n_ctx": 1024, "torch_dtype": "float32"}),
-    "MPT's names": ("mpt-7b", {"n_layers": 32, "n_heads": 32, "d_model": 4096, "max_seq_len": 2048, "attn_config": {"alibi": True}}),
+    "GPT-2's names": (
+        "gpt-2-xl-1-5b",
+        {"n_layer": 48, "n_head": 25, "n_embd": 1600, "n_ctx": 1024, "torch_dtype": "float32"},
+    ),
+    "MPT's names": (
+        "mpt-7b",
+        {"n_layers": 32, "n_heads": 32, "d_model": 4096, "max_seq_len": 2048, "attn_config": {"alibi": True}},
+    ),
     "DBRX's names": ("dbrx", {"n_layers": 40, "n_heads": 48, "d_model": 6144, "attn_config": {"kv_n_heads": 8}}),
     "MQA by multi_query": ("starcoder-15-5b", {"n_layer": 40, "n_head": 48, "n_embd": 6144, "multi_query": True}),
-    "MQA, though num_kv_heads says otherwise": ("falcon-7b", {
-        "num_hidden_layers": 32, "num_attention_heads": 71, "hidden_size": 4544, "multi_query": True, "num_kv_heads": 71,
-        "new_decoder_architecture": False, "parallel_attn": True}),
-    "Falcon's new architecture": ("falcon-40b", {
-        "num_hidden_layers": 60, "num_attention_heads": 128, "hidden_size": 8192, "multi_query": True, "num_kv_heads": 8,
-        "new_decoder_architecture": True}),
-    "head_dim of its own": ("qwen3-0-6b", {
-        "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "hidden_size": 1024, "head_dim": 128,
-        "sliding_window": None, "use_sliding_window": False, "max_window_layers": 28}),
-    "a window that is not used": ("qwen2-5-7b", {
-        "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584,
-        "sliding_window": 131072, "use_sliding_window": False, "max_window_layers": 28}),
+    "MQA, though num_kv_heads says otherwise": (
+        "falcon-7b",
+        {
+            "num_hidden_layers": 32,
+            "num_attention_heads": 71,
+            "hidden_size": 4544,
+            "multi_query": True,
+            "num_kv_heads": 71,
+            "new_decoder_architecture": False,
+            "parallel_attn": True,
+        },
+    ),
+    "Falcon's new architecture": (
+        "falcon-40b",
+        {
+            "num_hidden_layers": 60,
+            "num_attention_heads": 128,
+            "hidden_size": 8192,
+            "multi_query": True,
+            "num_kv_heads": 8,
+            "new_decoder_architecture": True,
+        },
+    ),
+    "head_dim of its own": (
+        "qwen3-0-6b",
+        {
+            "num_hidden_layers": 28,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "hidden_size": 1024,
+            "head_dim": 128,
+            "sliding_window": None,
+            "use_sliding_window": False,
+            "max_window_layers": 28,
+        },
+    ),
+    "a window that is not used": (
+        "qwen2-5-7b",
+        {
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "hidden_size": 3584,
+            "sliding_window": 131072,
+            "use_sliding_window": False,
+            "max_window_layers": 28,
+        },
+    ),
     "a window in all layers": ("mistral-7b-v0-1", LLAMA | {"sliding_window": 4096}),
-    "a window in every other": ("gemma-2-27b", {
-        "num_hidden_layers": 46, "num_attention_heads": 32, "num_key_value_heads": 16, "hidden_size": 4608, "head_dim": 128,
-        "sliding_window": 4096, "attn_logit_softcapping": 50.0, "cache_implementation": "hybrid"}),
+    "a window in every other": (
+        "gemma-2-27b",
+        {
+            "num_hidden_layers": 46,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 16,
+            "hidden_size": 4608,
+            "head_dim": 128,
+            "sliding_window": 4096,
+            "attn_logit_softcapping": 50.0,
+            "cache_implementation": "hybrid",
+        },
+    ),
     "5 windows to 1": ("gemma-3-27b", _GEMMA3 | {"sliding_window_pattern": 6}),
-    "a part of its own for text": ("gemma-3-27b", {
-        "architectures": ["Gemma3ForConditionalGeneration"], "torch_dtype": "bfloat16", "vision_config": {"num_hidden_layers": 27, "image_size": 896},
-        "text_config": _GEMMA3 | {"sliding_window_pattern": 6}}),
-    "layer_types": ("gpt-oss-120b", {
-        "num_hidden_layers": 36, "num_attention_heads": 64, "num_key_value_heads": 8, "hidden_size": 2880, "head_dim": 64,
-        "sliding_window": 128, "layer_types": ["sliding_attention", "full_attention"] * 18}),
-    "chunks by no_rope_layers": ("llama-4-scout-109b-a17b", {"text_config": _LLAMA4 | {"no_rope_layers": [1, 1, 1, 0] * 12}}),
+    "a part of its own for text": (
+        "gemma-3-27b",
+        {
+            "architectures": ["Gemma3ForConditionalGeneration"],
+            "torch_dtype": "bfloat16",
+            "vision_config": {"num_hidden_layers": 27, "image_size": 896},
+            "text_config": _GEMMA3 | {"sliding_window_pattern": 6},
+        },
+    ),
+    "layer_types": (
+        "gpt-oss-120b",
+        {
+            "num_hidden_layers": 36,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 8,
+            "hidden_size": 2880,
+            "head_dim": 64,
+            "sliding_window": 128,
+            "layer_types": ["sliding_attention", "full_attention"] * 18,
+        },
+    ),
+    "chunks by no_rope_layers": (
+        "llama-4-scout-109b-a17b",
+        {"text_config": _LLAMA4 | {"no_rope_layers": [1, 1, 1, 0] * 12}},
+    ),
     "chunks, unsaid where": ("llama-4-scout-109b-a17b", {"text_config": _LLAMA4 | {"no_rope_layers": []}}),
-    "wide global heads": ("gemma-4-26b-a4b", {
-        "num_hidden_layers": 30, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "global_head_dim": 512,
-        "num_global_key_value_heads": 2, "attention_k_eq_v": True, "sliding_window": 1024, "hidden_size": 2816,
-        "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 5}),
-    "other heads where there is a window": ("mimo-v2-flash", {
-        "num_hidden_layers": 48, "num_attention_heads": 64, "num_key_value_heads": 4, "head_dim": 192, "v_head_dim": 128,
-        "swa_num_attention_heads": 64, "swa_num_key_value_heads": 8, "swa_head_dim": 192, "swa_v_head_dim": 128, "hidden_size": 4096,
-        "sliding_window": 128, "hybrid_layer_pattern": [0] + ([1] * 4 + [0]) + ([1] * 5 + [0]) * 7}),
-    "every fourth layer attends": ("qwen3-next-80b-a3b", {
-        "num_hidden_layers": 48, "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 256, "full_attention_interval": 4,
-        "linear_num_key_heads": 16, "linear_key_head_dim": 128, "linear_conv_kernel_dim": 4}),
-    "a pattern of letters": ("nemotron-3-nano-30b-a3b", {
-        "num_hidden_layers": 52, "num_attention_heads": 32, "num_key_value_heads": 2, "head_dim": 128, "hidden_size": 2688,
-        "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME", "mamba_num_heads": 64}),
+    "wide global heads": (
+        "gemma-4-26b-a4b",
+        {
+            "num_hidden_layers": 30,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "head_dim": 256,
+            "global_head_dim": 512,
+            "num_global_key_value_heads": 2,
+            "attention_k_eq_v": True,
+            "sliding_window": 1024,
+            "hidden_size": 2816,
+            "layer_types": (["sliding_attention"] * 5 + ["full_attention"]) * 5,
+        },
+    ),
+    "other heads where there is a window": (
+        "mimo-v2-flash",
+        {
+            "num_hidden_layers": 48,
+            "num_attention_heads": 64,
+            "num_key_value_heads": 4,
+            "head_dim": 192,
+            "v_head_dim": 128,
+            "swa_num_attention_heads": 64,
+            "swa_num_key_value_heads": 8,
+            "swa_head_dim": 192,
+            "swa_v_head_dim": 128,
+            "hidden_size": 4096,
+            "sliding_window": 128,
+            "hybrid_layer_pattern": [0] + ([1] * 4 + [0]) + ([1] * 5 + [0]) * 7,
+        },
+    ),
+    "every fourth layer attends": (
+        "qwen3-next-80b-a3b",
+        {
+            "num_hidden_layers": 48,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 2,
+            "head_dim": 256,
+            "full_attention_interval": 4,
+            "linear_num_key_heads": 16,
+            "linear_key_head_dim": 128,
+            "linear_conv_kernel_dim": 4,
+        },
+    ),
+    "a pattern of letters": (
+        "nemotron-3-nano-30b-a3b",
+        {
+            "num_hidden_layers": 52,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 2,
+            "head_dim": 128,
+            "hidden_size": 2688,
+            "hybrid_override_pattern": "MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME",
+            "mamba_num_heads": 64,
+        },
+    ),
     "MLA": ("deepseek-v3-671b", MLA),
-    "MLA without q_lora_rank": ("deepseek-v2-lite-16b", MLA | {"num_hidden_layers": 27, "num_attention_heads": 16, "q_lora_rank": None}),
-    "MLA in listed layers": ("kimi-k3", MLA | {
-        "num_hidden_layers": 93, "num_attention_heads": 96, "linear_attn_config": {
-            "full_attn_layers": [*range(4, 93, 4), 93], "kda_layers": [], "head_dim": 128, "num_heads": 96}}),
-    "two attentions a block": ("longcat-flash-560b", {
-        "num_layers": 28, "zero_expert_num": 256, "mla_scale_kv_lora": True, "num_attention_heads": 64, "hidden_size": 6144}
-        | {k: MLA[k] for k in ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")}),
-    "compress_ratios": ("deepseek-v4-flash-284b", _V4 | {"compress_ratios": [0, 0] + [4, 128] * 20 + [4], "num_nextn_predict_layers": 1}),
-    "compressed layer_types": ("deepseek-v4-flash-284b", _V4 | {
-        "layer_types": ["sliding_attention"] * 2 + [CSA, HCA] * 20 + [CSA], "compress_rates": {CSA: 4, HCA: 128}}),
-}  # fmt: skip
+    "MLA without q_lora_rank": (
+        "deepseek-v2-lite-16b",
+        MLA | {"num_hidden_layers": 27, "num_attention_heads": 16, "q_lora_rank": None},
+    ),
+    "MLA in listed layers": (
+        "kimi-k3",
+        MLA
+        | {
+            "num_hidden_layers": 93,
+            "num_attention_heads": 96,
+            "linear_attn_config": {
+                "full_attn_layers": [*range(4, 93, 4), 93],
+                "kda_layers": [],
+                "head_dim": 128,
+                "num_heads": 96,
+            },
+        },
+    ),
+    "two attentions a block": (
+        "longcat-flash-560b",
+        {
+            "num_layers": 28,
+            "zero_expert_num": 256,
+            "mla_scale_kv_lora": True,
+            "num_attention_heads": 64,
+            "hidden_size": 6144,
+        }
+        | {k: MLA[k] for k in ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim")},
+    ),
+    "compress_ratios": (
+        "deepseek-v4-flash-284b",
+        _V4 | {"compress_ratios": [0, 0] + [4, 128] * 20 + [4], "num_nextn_predict_layers": 1},
+    ),
+    "compressed layer_types": (
+        "deepseek-v4-flash-284b",
+        _V4
+        | {"layer_types": ["sliding_attention"] * 2 + [CSA, HCA] * 20 + [CSA], "compress_rates": {CSA: 4, HCA: 128}},
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -177,13 +361,37 @@ def test_a_precision_is_taken_from_the_file() -> None:
 
 OTHERS = {
     "an encoder-decoder": {"is_encoder_decoder": True, "d_model": 512, "num_layers": 6, "num_heads": 8, "d_kv": 64},
-    "a vision model": {"hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "image_size": 224, "patch_size": 16},
-    "vision model": {"text_config": {"num_hidden_layers": 12, "num_attention_heads": 8}, "vision_config": {}, "logit_scale_init_value": 2.6},
-    "an encoder that reads both ways": {"hidden_size": 768, "num_attention_heads": 12, "num_hidden_layers": 12, "type_vocab_size": 2},
+    "a vision model": {
+        "hidden_size": 768,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "image_size": 224,
+        "patch_size": 16,
+    },
+    "vision model": {
+        "text_config": {"num_hidden_layers": 12, "num_attention_heads": 8},
+        "vision_config": {},
+        "logit_scale_init_value": 2.6,
+    },
+    "an encoder that reads both ways": {
+        "hidden_size": 768,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "type_vocab_size": 2,
+    },
     "state-space or recurrent": {"hidden_size": 768, "num_hidden_layers": 24, "state_size": 16, "conv_kernel": 4},
-    r"recurrent model \(attention_hidden_size\)": {"hidden_size": 768, "num_hidden_layers": 24, "attention_hidden_size": 768},
-    r"state-space or recurrent model \(state_size\)": {"hidden_size": 768, "num_hidden_layers": 24, "state_size": 16, "num_heads": 24},
-}  # fmt: skip
+    r"recurrent model \(attention_hidden_size\)": {
+        "hidden_size": 768,
+        "num_hidden_layers": 24,
+        "attention_hidden_size": 768,
+    },
+    r"state-space or recurrent model \(state_size\)": {
+        "hidden_size": 768,
+        "num_hidden_layers": 24,
+        "state_size": 16,
+        "num_heads": 24,
+    },
+}
 
 
 @pytest.mark.parametrize("says", OTHERS)
@@ -200,8 +408,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "no number of layers is given; the field is called num_hidden_layers or n_layer or n_layers"),
     "no heads": (_without("num_attention_heads"), "no number of attention heads is given"),
     "no width": (_without("hidden_size"), "no head_dim, nor a model's width"),
-    "heads that do not divide": (LLAMA | {"num_key_value_heads": 5}, r"n_heads \(32\) must be a multiple of n_kv_heads \(5\)"),
-    "a width that does not divide": (LLAMA | {"hidden_size": 4097}, r"hidden_size \(4097\) must be a multiple of the heads \(32\)"),
+    "heads that do not divide": (
+        LLAMA | {"num_key_value_heads": 5},
+        r"n_heads \(32\) must be a multiple of n_kv_heads \(5\)",
+    ),
+    "a width that does not divide": (
+        LLAMA | {"hidden_size": 4097},
+        r"hidden_size \(4097\) must be a multiple of the heads \(32\)",
+    ),
     "negative": (LLAMA | {"num_key_value_heads": -8}, r"num_key_value_heads \(-8\) must be a whole number from 1 to"),
     "zero": (LLAMA | {"num_hidden_layers": 0}, r"num_hidden_layers \(0\) must"),
     "a million layers": (LLAMA | {"num_hidden_layers": 10**6}, r"num_hidden_layers \(1,000,000\) must .* to 10,000"),
@@ -214,19 +428,30 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "infinity": (LLAMA | {"head_dim": float("inf")}, r"head_dim \(inf\)"),
     "400 digits": (LLAMA | {"head_dim": 10**400}, "head_dim .a number of more than 20 digits"),
     "MLA without its rope part": (
-        {k: v for k, v in MLA.items() if k != "qk_rope_head_dim"}, "so the model has MLA, but qk_rope_head_dim is missing"),
+        {k: v for k, v in MLA.items() if k != "qk_rope_head_dim"},
+        "so the model has MLA, but qk_rope_head_dim is missing",
+    ),
     "MLA without its values": ({k: v for k, v in MLA.items() if k != "v_head_dim"}, "the field is called v_head_dim"),
-    "too few layer types": (LLAMA | {"layer_types": ["full_attention"] * 31}, "layer_types has 31 entries for 32 layers"),
-    "an unknown layer type": (LLAMA | {"layer_types": ["telepathy"] * 32}, "a layer of the kind 'telepathy' is not known here"),
+    "too few layer types": (
+        LLAMA | {"layer_types": ["full_attention"] * 31},
+        "layer_types has 31 entries for 32 layers",
+    ),
+    "an unknown layer type": (
+        LLAMA | {"layer_types": ["telepathy"] * 32},
+        "a layer of the kind 'telepathy' is not known here",
+    ),
     "layer types of numbers": (LLAMA | {"layer_types": [1] * 32}, r"layer_types \(a list\) must be a list of names"),
     "a window that is missing": (LLAMA | {"layer_types": ["sliding_attention"] * 32}, "sliding_window is missing"),
     "a window, unsaid where": (_GEMMA3, "add layer_types or sliding_window_pattern"),
     "letters unknown": (LLAMA | {"hybrid_override_pattern": "MX" * 16}, r"hybrid_override_pattern \('MXMX"),
-    "sharing all layers": (LLAMA | {"num_kv_shared_layers": 32}, r"num_kv_shared_layers \(32\) must be a whole number from 0 to 31"),
+    "sharing all layers": (
+        LLAMA | {"num_kv_shared_layers": 32},
+        r"num_kv_shared_layers \(32\) must be a whole number from 0 to 31",
+    ),
     "a layer that is not there": (LLAMA | {"attn_layer_indices": [3, 32]}, r"an entry of attn_layer_indices \(32\)"),
     "no object": (LLAMA | {"attn_config": 3}, r"attn_config \(3\) must be an object"),
     "no flag": (LLAMA | {"multi_query": "yes"}, r"multi_query \('yes'\) must be true or false"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -281,12 +506,36 @@ _JUNK = st.recursive(
     max_leaves=6,
 )
 _FIELDS = sorted(
-    {key for _, fields in FILES.values() for key in fields} | set(MLA) | set(_GEMMA3)
-    | {"attention_types", "block_types", "attn_layer_period", "attn_layer_offset", "layer_group_size", "per_layer_config", "use_cla",
-       "cla_share_factor", "num_kv_shared_layers", "no_rope_layers", "no_rope_layer_interval", "compress_rates", "attn_type_list",
-       "language_config", "attn_layer_indices", "is_encoder_decoder", "state_size", "type_vocab_size", "logit_scale_init_value",
-       "hybrid_override_pattern", "sliding_window_pattern", "compress_ratios", "use_sliding_window", "head_dim"}
-)  # fmt: skip
+    {key for _, fields in FILES.values() for key in fields}
+    | set(MLA)
+    | set(_GEMMA3)
+    | {
+        "attention_types",
+        "block_types",
+        "attn_layer_period",
+        "attn_layer_offset",
+        "layer_group_size",
+        "per_layer_config",
+        "use_cla",
+        "cla_share_factor",
+        "num_kv_shared_layers",
+        "no_rope_layers",
+        "no_rope_layer_interval",
+        "compress_rates",
+        "attn_type_list",
+        "language_config",
+        "attn_layer_indices",
+        "is_encoder_decoder",
+        "state_size",
+        "type_vocab_size",
+        "logit_scale_init_value",
+        "hybrid_override_pattern",
+        "sliding_window_pattern",
+        "compress_ratios",
+        "use_sliding_window",
+        "head_dim",
+    }
+)
 
 
 @given(
