@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.errors import HeadlightError
+from core.memory.fit import GPUS
+from core.memory.spelling import read_spelled, spell
 from viz.link import Rule, among, changed, read, several, whole
 
 SECTIONS = {
@@ -12,7 +15,16 @@ SECTIONS = {
 }  # fmt: skip
 
 # Models
-PRECISIONS = ("fp32", "bf16", "fp8", "int4")
+NATIVE, NO_WEIGHTS = "native", "none"  # the precision a model is published in; weights not counted
+PRECISIONS = (NATIVE, "fp32", "bf16", "fp8", "q8_0", "int4", "q4_0")
+WEIGHTS = (NO_WEIGHTS, "fp32", "bf16", "fp8", "int4")
+MOST_MODELS = 8
+MODELS = ("llama-3-1-405b", "qwen2-5-72b", "gemma-3-27b", "gpt-oss-120b", "deepseek-v3-671b")
+CARDS = (1, 2, 4, 8, 16, 32)
+RANKS = (64, 128, 256, 512, 1024, 2048)
+
+# Your model
+WAYS = {"heads": "Heads", "mla": "MLA", "config": "config.json"}
 
 # Measured
 SIZES = {"sibling": "A sibling's layer", "v2-lite": "A layer of DeepSeek-V2-Lite"}
@@ -33,7 +45,12 @@ BATCHES = tuple(2**n for n in range(11))
 class CacheChoices:
     """What a visitor has chosen, section by section (its name stands in front of its fields, but for `section` and `text`).
 
-    Models: names, context (tokens), batch (sequences at once), precision (of the cache), weights (precision of those).
+    Models: names (slugs), context (tokens), batch (sequences at once), precision (of the cache), weights (precision of
+    those), card (GB of memory), cards, reserved: bytes as an engine reserves them; sizes: "slug:millions" of parameters, as
+    typed; what, kv_heads, rank: the model that is shown otherwise, and how. Your model (context to reserved are those of
+    Models): way; layers, heads, kv_heads, head_dim, v_head_dim (0: as the key), window and windowed (layers that have it),
+    stateful (layers that keep nothing), latent, nope, rope, value (MLA's widths); millions of parameters; shape: what a
+    config.json held, as `core.memory.spelling` spells it.
     Measured: text, whose tokens are read; model, whose tensors are listed; token, up to which; sizes, most (context),
     repeats: of the timing. 93.3 %: bits_before, bits_after: a number's in the caches of DeepSeek 67B and DeepSeek-V2.
     Decode cost: shape, card (of the hardware table), context, batch, kv_heads (of GQA), bits (a number of the cache),
@@ -43,11 +60,34 @@ class CacheChoices:
     text: str
     section: str = "models"
 
-    models_names: tuple[str, ...] = ()
+    models_names: tuple[str, ...] = MODELS
     models_context: int = 32_768
     models_batch: int = 1
     models_precision: str = "bf16"
     models_weights: str = "bf16"
+    models_card: int = 80
+    models_cards: int = 8
+    models_reserved: bool = False
+    models_sizes: tuple[str, ...] = ()
+    models_what: str | None = None
+    models_kv_heads: int | None = None
+    models_rank: int = 512
+
+    own_way: str = "heads"
+    own_layers: int = 32
+    own_heads: int = 32
+    own_kv_heads: int = 8
+    own_head_dim: int = 128
+    own_v_head_dim: int = 0
+    own_window: int = 4096
+    own_windowed: int = 0
+    own_stateful: int = 0
+    own_latent: int = 512
+    own_nope: int = 128
+    own_rope: int = 64
+    own_value: int = 128
+    own_millions: int = 0
+    own_shape: str = ""
 
     measured_model: str = "mla-rope"
     measured_token: int | None = None
@@ -67,10 +107,31 @@ class CacheChoices:
     decode_weights: bool = False
 
 
+def _millions(value: str) -> str | None:
+    """ "slug:millions" of parameters, as somebody typed them for a model."""
+    slug, _, digits = value.partition(":")
+    return value if slug and whole(1, 999_999_999)(digits) else None
+
+
+def _shape(value: str) -> str | None:
+    """A spelled shape that can be read back."""
+    try:
+        return spell(read_spelled(value))
+    except HeadlightError:
+        return None
+
+
 _RULES: Mapping[str, Rule] = {
     "section": among(SECTIONS), "text": str,
-    "models_names": several(str, 8), "models_context": whole(1, 10_000_000), "models_batch": whole(1, 4096),
-    "models_precision": among(PRECISIONS), "models_weights": among(PRECISIONS),
+    "models_names": several(str, MOST_MODELS), "models_context": whole(1, 100_000_000), "models_batch": whole(1, 4096),
+    "models_precision": among(PRECISIONS), "models_weights": among(WEIGHTS), "models_card": among(GPUS),
+    "models_cards": among(CARDS), "models_reserved": among((True, False)), "models_sizes": several(_millions, 60),
+    "models_what": str, "models_kv_heads": whole(1, 10_000), "models_rank": among(RANKS),
+    "own_way": among(WAYS), "own_layers": whole(1, 10_000), "own_heads": whole(1, 10_000), "own_kv_heads": whole(1, 10_000),
+    "own_head_dim": whole(1, 1_000_000), "own_v_head_dim": whole(0, 1_000_000), "own_window": whole(1, 100_000_000),
+    "own_windowed": whole(0, 10_000), "own_stateful": whole(0, 10_000), "own_latent": whole(1, 1_000_000),
+    "own_nope": whole(1, 1_000_000), "own_rope": whole(0, 1_000_000), "own_value": whole(1, 1_000_000),
+    "own_millions": whole(0, 999_999_999), "own_shape": _shape,
     "measured_model": str, "measured_token": whole(1, 999_999_999), "measured_sizes": among(SIZES),
     "measured_most": among(MOST_CONTEXT), "measured_repeats": among(REPEATS),
     "claim_before": among(BITS), "claim_after": among(BITS),

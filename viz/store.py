@@ -14,6 +14,7 @@ import streamlit as st
 from cachetools import LRUCache
 
 from core.engine import Engine
+from core.memory.published import Published, published
 from core.model import Readable
 from core.types import Run
 
@@ -49,6 +50,12 @@ def model(name: str) -> Readable:
     place.empty()
     _calm_the_collector()
     return loaded
+
+
+@st.cache_resource(show_spinner=False)
+def catalogue() -> dict[str, Published]:
+    """Slug -> published model with its cache's shape; a hundred kilobytes, read once."""
+    return published()
 
 
 def add_model(path_or_id: str) -> None:

@@ -5,6 +5,8 @@ from viz.figures.continuation import cache_growth, candidate_bars, continuation_
 from viz.figures.dials import dials
 from viz.figures.head_map import head_map
 from viz.figures.head_maps import head_maps
+from viz.figures.memory_bars import Bar, memory_bars
+from viz.figures.memory_curves import Line, memory_curves
 from viz.figures.offline_page import offline_page
 from viz.figures.pairings import pairings
 from viz.figures.position_curves import curves
@@ -13,6 +15,8 @@ from viz.figures.quality_map import quality_map
 from viz.figures.survey_map import survey_map
 
 __all__ = [
+    "Bar",
+    "Line",
     "cache_growth",
     "candidate_bars",
     "continuation_map",
@@ -23,6 +27,8 @@ __all__ = [
     "distance_map",
     "head_map",
     "head_maps",
+    "memory_bars",
+    "memory_curves",
     "offline_page",
     "pairings",
     "quality_map",
