@@ -49,8 +49,8 @@ class CacheChoices:
     those), card (GB of memory), cards, reserved: bytes as an engine reserves them; sizes: "slug:millions" of parameters, as
     typed; what, kv_heads, rank: the model that is shown otherwise, and how. Your model (context to reserved are those of
     Models): way; layers, heads, kv_heads, head_dim, v_head_dim (0: as the key), window and windowed (layers that have it),
-    stateful (layers that keep nothing), latent, nope, rope, value (MLA's widths); millions of parameters; shape: what a
-    config.json held, as `core.memory.spelling` spells it.
+    stateful (layers that keep nothing), latent, nope, rope, value, queries (MLA's widths); millions of parameters;
+    shape: what a config.json held, as `core.memory.spelling` spells it.
     Measured: text, whose tokens are read; model, whose tensors are listed; token, up to which; sizes, most (context),
     repeats: of the timing. 93.3 %: bits_before, bits_after: a number's in the caches of DeepSeek 67B and DeepSeek-V2.
     Decode cost: shape, card (of the hardware table), context, batch, kv_heads (of GQA), bits (a number of the cache),
@@ -64,8 +64,8 @@ class CacheChoices:
     models_context: int = 32_768
     models_batch: int = 1
     models_precision: str = "bf16"
-    models_weights: str = "bf16"
-    models_card: int = 80
+    models_weights: str = "fp8"
+    models_card: int = 141
     models_cards: int = 8
     models_reserved: bool = False
     models_sizes: tuple[str, ...] = ()
@@ -86,6 +86,7 @@ class CacheChoices:
     own_nope: int = 128
     own_rope: int = 64
     own_value: int = 128
+    own_queries: int = 1536
     own_millions: int = 0
     own_shape: str = ""
 
@@ -131,6 +132,7 @@ _RULES: Mapping[str, Rule] = {
     "own_head_dim": whole(1, 1_000_000), "own_v_head_dim": whole(0, 1_000_000), "own_window": whole(1, 100_000_000),
     "own_windowed": whole(0, 10_000), "own_stateful": whole(0, 10_000), "own_latent": whole(1, 1_000_000),
     "own_nope": whole(1, 1_000_000), "own_rope": whole(0, 1_000_000), "own_value": whole(1, 1_000_000),
+    "own_queries": whole(0, 1_000_000),
     "own_millions": whole(0, 999_999_999), "own_shape": _shape,
     "measured_model": str, "measured_token": whole(1, 999_999_999), "measured_sizes": among(SIZES),
     "measured_most": among(MOST_CONTEXT), "measured_repeats": among(REPEATS),

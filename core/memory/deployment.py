@@ -10,6 +10,8 @@ from core.memory.precision import Precision
 from core.memory.shape import CacheShape
 from core.memory.sizes import bytes_at, parts_at, reserved_bytes_at
 
+CONTEXTS = tuple(round(2 ** (n / 4)) for n in range(32, 93))  # 256 to 8,388,608 tokens, four to an octave
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -59,7 +61,7 @@ class Deployment:
 
     @property
     def tokens(self) -> int | None:
-        """The longest context whose caches for all sequences fit beside the weights; None for any length.
+        """The longest context whose caches for all sequences fit beside the weights; None if none is too long.
 
         Where the weights are not known, as if there were none: at most so many.
         """

@@ -57,14 +57,20 @@ def bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int =
 def reserved_bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int = 1, page: int = PAGE) -> int:
     """Bytes that an engine reserves which gives every layer whole pages for every token, windows or not.
 
-    So it is in an engine that has one table of pages for all layers (vLLM's log counts tokens that way).
+    So it is in an engine that has one table of pages for all layers (vLLM's log counts tokens that way). Compressed caches
+    keep their windows.
     """
     whole("context", context, MAX_TOKENS)
     whole("batch", batch, MAX_BATCH)
     whole("page", page, MAX_TOKENS)
     tokens = -(-context // page) * page
-    elements = sum(group.count * group.elements * (tokens // group.every) for group in shape.groups)
+    elements = sum(group.count * group.elements * _reserved_rows(shape, group, tokens) for group in shape.groups)
     return batch * math.ceil(elements * precision.bytes_per_element)
+
+
+def _reserved_rows(shape: CacheShape, group: LayerGroup, tokens: int) -> int:
+    # An engine that runs compressed caches at all has windows, too.
+    return min(tokens, group.window or tokens) if shape.compressed and group.window else tokens // group.every
 
 
 PARTS = ("keys", "values", "one", "latent", "rotated", "indexer")
