@@ -14,7 +14,7 @@ from core.errors import ConfigError, UnsupportedModelError
 from core.memory.checks import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 from core.memory.config_file import parse
 from core.memory.fields import CONTEXT, HEAD_DIM, HEADS, KV_HEADS, LAYERS, WIDTH, WINDOW, Fields
-from core.memory.layer_kinds import Kind, layer_kinds
+from core.memory.layer_kinds import Compressed, Kind, layer_kinds, listed_layers
 from core.memory.precision import DTYPES
 from core.memory.shape import CacheShape, Heads, LayerGroup, MLADims, Row
 
@@ -25,7 +25,7 @@ _RELEVANT = re.compile(
     r"head|kv_|_kv|attn|attention|window|sliding|layer_type|block_type|lora_rank|share|chunk|compress|_layers$"
 )
 _NEUTRAL = re.compile(
-    r"dropout|drop|pdrop|bias|norm|_implementation|softcap|scalar|multiplier|temperature|scale|expert|moe|mlp|dense|q_lora|"
+    r"attention_heads$|dropout|softmax|k_eq_v|^chunk_size$|parallel_attn|factor|shared_intermediate|shared_expert|drop|pdrop|bias|norm|_implementation|softcap|scalar|multiplier|temperature|scale|expert|moe|mlp|dense|q_lora|"
     r"index_|qk_head|use_cache|mtp|nextn|vocab|init|lm_head|rope|sink|tp_plan|pp_plan|hash_|upcast|reorder|output_att|cross|"
     r"pruned|classifier|^architectures|chunk_size_feed|type_vocab|gate|ffn|^o_|linear_|mamba|conv|talking|layerdrop|vision|audio"
 )
@@ -47,15 +47,18 @@ def read_config(text: str | bytes, name: str = "Your model") -> Reading:
     >>> gpt2.shape.groups[0].row, gpt2.shape.max_context
     (Heads(n_kv_heads=12, head_dim=64, v_head_dim=64), 1024)
     """
-    values, notes = _text_part(parse(text))
+    whole_file = parse(text)
+    _refuse_pairs(Fields(whole_file))
+    values, notes = _text_part(whole_file)
     fields = Fields(values)
     _refuse_other_kinds(fields)
     n_layers = _layers(fields, notes)
     n_heads = _heads(fields)
     mla = _mla(fields)
     kinds = layer_kinds(fields, n_layers, notes)
-    rows = [_group(fields, i, kind, n_heads, mla) for i, kind in enumerate(kinds)]
-    groups = _counted(_without_shared([row for layer in rows for row in layer], fields, n_layers, kinds))
+    one_vector = any(isinstance(kind, Compressed) for kind in kinds)  # then the key is the value, too (DeepSeek-V4)
+    layers = [_layer(fields, i, kind, n_heads, mla, one_vector) for i, kind in enumerate(kinds)]
+    groups = _counted(_without_shared([group for layer in layers for group in layer], fields, n_layers))
     if fields.whole(["num_nextn_predict_layers"], MAX_LAYERS, least=0):
         notes.append("Layers that only predict further tokens (num_nextn_predict_layers) are not counted.")
     shape = CacheShape(
@@ -80,13 +83,19 @@ def _dtype(values: Mapping[str, Any]) -> Any:
     return values.get("dtype") or values.get("torch_dtype")
 
 
+def _refuse_pairs(fields: Fields) -> None:
+    """Models of two halves, which say so at the top of the file."""
+    if fields.get("is_encoder_decoder") is True:
+        raise UnsupportedModelError("this is an encoder-decoder, whose cache of the encoder's text is of another kind")
+    if fields.get("logit_scale_init_value") is not None:
+        raise UnsupportedModelError(
+            "this is a vision model that compares pictures with texts; it generates none and keeps no KV cache"
+        )
+
+
 def _refuse_other_kinds(fields: Fields) -> None:
     has = fields.values.get
-    if has("is_encoder_decoder") is True:
-        raise UnsupportedModelError("this is an encoder-decoder, whose cache of the encoder's text is of another kind")
-    if has("logit_scale_init_value") is not None or (
-        has("vocab_size") is None and (has("image_size") or has("patch_size"))
-    ):
+    if has("vocab_size") is None and (has("image_size") is not None or has("patch_size") is not None):
         raise UnsupportedModelError(
             "this is a vision model, which generates no text token by token and keeps no KV cache"
         )
@@ -104,9 +113,10 @@ def _refuse_other_kinds(fields: Fields) -> None:
 
 
 def _layers(fields: Fields, notes: list[str]) -> int:
-    n_layers = fields.needed(LAYERS, MAX_LAYERS, "number of layers")
+    n_layers = listed_layers(fields) if fields.get(*LAYERS) is None else None
+    n_layers = n_layers or fields.needed(LAYERS, MAX_LAYERS, "number of layers")
     # LongCat-Flash: what it counts are blocks of two attention layers each.
-    if fields.get("mla_scale_kv_lora") is not None and fields.named(*LAYERS) == "num_layers":
+    if fields.get("zero_expert_num", "mla_scale_kv_lora") is not None and fields.named(*LAYERS) == "num_layers":
         notes.append("Its num_layers are blocks of two attention layers each.")
         return 2 * n_layers
     return n_layers
@@ -128,12 +138,15 @@ def _mla(fields: Fields) -> MLADims | None:
     return MLADims(rank, nope, rope, v, fields.whole(["q_lora_rank"], MAX_WIDTH, least=0) or 0)
 
 
-def _group(fields: Fields, layer: int, kind: Kind, n_heads: int, mla: MLADims | None) -> list[LayerGroup]:
+def _layer(
+    fields: Fields, layer: int, kind: Kind, n_heads: int, mla: MLADims | None, one_vector: bool
+) -> list[LayerGroup]:
     """What one layer keeps: one group, or for a compressed cache two."""
     if kind == "none":
         return [LayerGroup(1, None, reason=_STATE)]
-    own = fields.inside("per_layer_config").inside(str(layer))
+    own = _own(fields, layer)
     row = mla.row if mla else _row(fields, own, kind, n_heads)
+    row = Heads(row.n_kv_heads, row.head_dim, 0) if one_vector and isinstance(row, Heads) else row
     if kind == "full":
         return [LayerGroup(1, row)]
     window = own.whole(WINDOW, MAX_TOKENS) or fields.whole(_window_names(kind), MAX_TOKENS)
@@ -141,10 +154,17 @@ def _group(fields: Fields, layer: int, kind: Kind, n_heads: int, mla: MLADims | 
         raise ConfigError(f"some layers have a window, but {_window_names(kind)[0]} is missing")
     if isinstance(kind, str):
         return [LayerGroup(1, row, window, chunked=kind == "chunk")]
-    single = Heads(row.n_kv_heads, row.head_dim, 0) if isinstance(row, Heads) else row
-    # Only the finer of the two compressed caches has an indexer (DeepSeek-V4: 4 tokens a row against 128).
-    indexer = (fields.whole(["index_head_dim"], MAX_WIDTH) or 0) if kind < 32 else 0
-    return [LayerGroup(1, single, window), LayerGroup(1, single, every=kind, indexer=indexer)]
+    indexer = fields.whole(["index_head_dim"], MAX_WIDTH) or 0
+    return [LayerGroup(1, row, window), LayerGroup(1, row, every=kind.every, indexer=indexer if kind.indexed else 0)]
+
+
+def _own(fields: Fields, layer: int) -> Fields:
+    """What `per_layer_config` says of one layer, whose key may be padded with zeros."""
+    layers = fields.inside("per_layer_config")
+    key = next(
+        (key for key in layers.values if key.isascii() and key.isdecimal() and len(key) < 9 and int(key) == layer), ""
+    )
+    return layers.inside(key)
 
 
 def _window_names(kind: Kind) -> tuple[str, ...]:
@@ -188,11 +208,11 @@ def _kv_heads(fields: Fields, n_heads: int) -> int:
     if shared and not fields.flag("new_decoder_architecture"):
         fields.get(*KV_HEADS)
         return 1
-    given = fields.whole(KV_HEADS, MAX_HEADS) or fields.inside("attn_config").whole(KV_HEADS, MAX_HEADS)
-    return given or n_heads
+    inside = fields.inside("attn_config").whole(KV_HEADS, MAX_HEADS)
+    return fields.whole(KV_HEADS, MAX_HEADS) or inside or n_heads
 
 
-def _without_shared(groups: list[LayerGroup], fields: Fields, n_layers: int, kinds: list[Kind]) -> list[LayerGroup]:
+def _without_shared(groups: list[LayerGroup], fields: Fields, n_layers: int) -> list[LayerGroup]:
     """Layers that read another layer's keys and values keep none: the last num_kv_shared_layers, or all but every n-th."""
     last = fields.whole(["num_kv_shared_layers"], n_layers - 1, least=0) or 0
     factor = (fields.whole(["cla_share_factor"], n_layers) or 1) if fields.flag("use_cla") is not False else 1

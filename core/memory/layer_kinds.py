@@ -1,20 +1,37 @@
 """Which layers of a config.json keep what: the many ways in which models say so, each a rule; the first that applies wins.
 
-A kind is "full" (grows), "window" and "chunk" (stop growing), "none" (keeps no growing cache), or a number: a compressed
-cache of one row for so many tokens, beside a window.
+A kind is "full" (grows), "window" and "chunk" (stop growing), "none" (keeps no growing cache), or `Compressed`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from core.errors import ConfigError
 from core.memory.checks import MAX_LAYERS, MAX_TOKENS, told, whole
 from core.memory.fields import WINDOW, Fields
 
-Kind = str | int
-Kinds = list[Kind]
 
+@dataclass(frozen=True)
+class Compressed:
+    """A window, and beside it one row for `every` tokens, which an indexer may choose from (DeepSeek-V4)."""
+
+    every: int
+    indexed: bool
+
+
+Kind = str | Compressed
+Kinds = list[Kind]
+T = TypeVar("T")
+
+_SAYS = (
+    "max_window_layers", "use_sliding_window", "sliding_window_pattern", "_sliding_window_pattern", "layer_group_size",
+    "full_attn_idxs", "attn_layer_indices", "attn_layer_period", "attn_layer_offset", "full_attention_interval",
+    "no_rope_layers", "no_rope_layer_interval", "hybrid_layer_ids", "attention_types", "attention_layers", "linear_attn_config",
+    "layers_block_type", "layer_types", "block_types", "attention_chunk_size", *WINDOW,
+)  # fmt: skip
 CSA, HCA = "compressed_sparse_attention", "heavily_compressed_attention"
 _NAMES: dict[str, str] = (
     dict.fromkeys(
@@ -30,27 +47,33 @@ _NAMES: dict[str, str] = (
 
 def layer_kinds(fields: Fields, n_layers: int, notes: list[str]) -> Kinds:
     """One kind a layer; raises ConfigError for lists of another length and for kinds that are unknown."""
-    for rule in _RULES:
-        kinds = rule(fields, n_layers, notes)
-        if kinds is not None:
-            return kinds
-    return ["full"] * n_layers
+    found = next((kinds for rule in _RULES if (kinds := rule(fields, n_layers, notes)) is not None), None)
+    fields.get(*_SAYS)  # what the rule that applies leaves aside has no say
+    return found or ["full"] * n_layers
+
+
+def listed_layers(fields: Fields) -> int | None:
+    """How many layers a list of them has, where no number says it."""
+    for name in ("layer_types", "layers_block_type", "hybrid_override_pattern"):
+        value = fields.get(name)
+        if isinstance(value, list | str) and value:
+            return len(value)
+    return None
 
 
 def _named(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
     for name in ("layer_types", "layers_block_type", "layer_block_types"):
         names = fields.items(name, str, "names, one a layer")
         if names:
-            return [_kind(fields, str(each)) for each in _fitting(name, names, n_layers, fields)]
+            return [_kind(fields, each) for each in _fitting(name, names, n_layers, fields)]
     pattern = fields.items("block_types", str, "names")
     return [_kind(fields, pattern[i % len(pattern)]) for i in range(n_layers)] if pattern else None
 
 
 def _kind(fields: Fields, name: str) -> Kind:
     if name in (CSA, HCA):
-        rates = fields.inside("compress_rates")
-        default = {CSA: 4, HCA: 128}[name]
-        return rates.whole([name], MAX_TOKENS) or default
+        rate = fields.inside("compress_rates").whole([name], MAX_TOKENS)
+        return Compressed(rate or (4 if name == CSA else 128), indexed=name == CSA)
     if name not in _NAMES:
         raise ConfigError(
             f"a layer of the kind {told(name)} is not known here; known are {', '.join(list(_NAMES)[:2])} and others"
@@ -80,7 +103,10 @@ def _numbered(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
     if not ratios:
         return None
     ratios = _fitting("compress_ratios", ratios, n_layers, fields)
-    return [whole("an entry of compress_ratios", n, MAX_TOKENS, least=0) or "window" for n in ratios]
+    finest = min((ratio for ratio in ratios if ratio), default=0)  # of two, the finer one is searched by an indexer
+    for ratio in ratios:
+        whole("an entry of compress_ratios", ratio, MAX_TOKENS, least=0)
+    return [Compressed(ratio, ratio == finest) if ratio else "window" for ratio in ratios]
 
 
 def _periodic(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
@@ -137,7 +163,6 @@ def _chunked(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
 
 def _sliding(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
     if fields.get(*WINDOW) is None or fields.flag("use_sliding_window") is False:
-        fields.get("max_window_layers", "sliding_window_pattern", "_sliding_window_pattern")
         return None
     pattern = fields.get("sliding_window_pattern", "_sliding_window_pattern", "global_attn_every_n_layers")
     if isinstance(pattern, str):
@@ -174,7 +199,7 @@ def _every(n_layers: int, step: int, offset: int, others: str) -> Kinds:
     return ["full" if i % step == offset else others for i in range(n_layers)]
 
 
-def _fitting(name: str, entries: Sequence[Kind], n_layers: int, fields: Fields) -> list[Kind]:
+def _fitting(name: str, entries: Sequence[T], n_layers: int, fields: Fields) -> list[T]:
     """One entry a layer; further ones belong to layers that only predict further tokens (num_nextn_predict_layers)."""
     more = fields.whole(["num_nextn_predict_layers"], MAX_LAYERS, least=0) or 0
     if len(entries) not in (n_layers, n_layers + more):
