@@ -103,9 +103,9 @@ def ways(shape: CacheShape, n_kv_heads: int) -> Mapping[str, Way]:
     wide = dims.qk_nope_head_dim + dims.qk_rope_head_dim
     kept = Heads(n, wide, dims.v_head_dim)
     return found | {
-        "full": Way("MLA, keys and values kept", n, kept, wide, dims.v_head_dim, weights),
+        "full": Way("MLA, full K and V", n, kept, wide, dims.v_head_dim, weights),
         "absorbed": Way("MLA absorbed", n, dims.row, dims.row.elements, dims.kv_lora_rank, weights),
-        "expanded": Way("MLA, expanded anew each step", n, dims.row, wide, dims.v_head_dim, weights, up),
+        "expanded": Way("MLA expanded anew", n, dims.row, wide, dims.v_head_dim, weights, up),
     }
 
 

@@ -15,15 +15,8 @@ from viz.figures.heading import heading
 from viz.theme import LIGHT, Theme
 
 _SYMBOLS = {
-    "mha": "circle",
-    "gqa": "square",
-    "mqa": "diamond",
-    "full": "circle-open",
-    "absorbed": "star",
-    "expanded": "x",
-}
-# Each way's name stands where the others' are not: (position, for labels beside points).
-_PLACES = {"mha": "bottom right", "full": "top left", "expanded": "top left", "absorbed": "bottom right"}
+    "full": "circle-open", "mha": "circle", "gqa": "square", "mqa": "diamond", "expanded": "x", "absorbed": "star",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ def roofline(points: Sequence[Point], card: Card, *, others: Sequence[Card] = ()
                "range": [np.log10(card.roof(span[0])) - 0.15, np.log10(card.flops) + 0.75],
                "tickformat": "~s"},
         height=470, hovermode="closest", annotations=[_ridge(card, theme)],
-        **heading(f"{card.title}: operations a second within reach", legend_rows=3),
+        **heading(f"{card.title}: roofline", legend_rows=3),
     )  # fmt: skip
     return go.Figure([*roofs, _roof(card, span, theme.ink, 2.5), *marks], layout)
 
@@ -96,15 +89,15 @@ def _ridge(card: Card, theme: Theme) -> dict[str, object]:
     return {
         "x": float(np.log10(card.ridge)), "y": float(np.log10(card.flops)), "ax": -46, "ay": -22, "showarrow": True,
         "arrowcolor": theme.muted, "arrowwidth": 1, "arrowhead": 0, "xanchor": "right",
-        "text": f"{card.title}: {card.ridge:,.0f} operations a byte", "font": {"size": 12, "color": theme.muted},
+        "text": f"ridge: {card.ridge:,.0f}", "font": {"size": 12, "color": theme.muted},
     }  # fmt: skip
 
 
 def cost_bars(points: Sequence[Point], *, theme: Theme = LIGHT) -> go.Figure:
     """Bytes through memory (above) and operations (below) for one new token, a bar for each way; logarithmic."""
     panels = {
-        "": ("bytes a new token, all layers", [point.traffic for point in points], decimal),
-        "2": ("operations a new token, all layers", [point.operations for point in points], flop),
+        "": ("bytes, all layers", [point.traffic for point in points], decimal),
+        "2": ("operations, all layers", [point.operations for point in points], flop),
     }
     paint = [colours(theme)[point.name] for point in points]
     names = [point.title for point in points]
@@ -112,6 +105,7 @@ def cost_bars(points: Sequence[Point], *, theme: Theme = LIGHT) -> go.Figure:
         go.Bar(
             y=list(range(len(points))), x=values, orientation="h", xaxis=f"x{axis}", yaxis=f"y{axis}", name=title,
             marker={"color": paint}, text=[told(value) for value in values], textposition="auto", insidetextanchor="end",
+            insidetextfont={"color": theme.ground}, constraintext="none", textangle=0,
             cliponaxis=False, customdata=names, hovertemplate="%{customdata}: %{text}<extra></extra>",
         )
         for axis, (title, values, told) in panels.items()
@@ -124,7 +118,8 @@ def _bar_layout(panels: Mapping[str, tuple], names: Sequence[str], theme: Theme)
     for row, (axis, (title, values, _)) in enumerate(panels.items()):
         low, high = (np.log10(each) for each in (min(values), max(values)))
         axes[f"xaxis{axis}"] = {
-            "title": {"text": title, "standoff": 6}, "type": "log", "range": [np.floor(low - 0.6), high + 0.3], "anchor": f"y{axis}", "dtick": 1,
+            "title": {"text": title, "standoff": 6}, "type": "log", "range": [np.floor(low - 0.6), high + 0.3],
+            "anchor": f"y{axis}", "dtick": 1,
             "exponentformat": "SI", "automargin": False,
         }  # fmt: skip
         axes[f"yaxis{axis}"] = {

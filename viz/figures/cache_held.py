@@ -36,7 +36,7 @@ def held_growth(
         points.append(_points(held, colour, _SHAPES.get(position, "circle"), first=attention not in seen))
         seen.add(attention)
     return go.Figure(
-        [*lines, *points], _growth_layout("Twelve siblings: four kinds of attention, three encodings", at, theme)
+        [*lines, *points], _growth_layout("The siblings: bytes held", at, theme)
     )
 
 
@@ -55,7 +55,7 @@ def held_and_reserved(held: Held, at: int | None = None, *, theme: Theme = LIGHT
             hovertemplate="%{x} tokens: %{y:,} B held<extra></extra>",
         ),
     ]  # fmt: skip
-    return go.Figure(drawn, _growth_layout(f"{plotly_text(held.title, 40)}: held, and reserved", at, theme))
+    return go.Figure(drawn, _growth_layout(f"{plotly_text(held.title, 40)}: held, reserved", at, theme))
 
 
 def step_times(rows: Sequence[Timed], *, theme: Theme = LIGHT) -> go.Figure:

@@ -29,7 +29,7 @@ def claim_steps(steps: Sequence[Step], *, theme: Theme = LIGHT) -> go.Figure:
     )  # fmt: skip
     layout = theme.layout(
         barmode="stack", bargap=0.55, height=96 + 72 * len(steps),
-        **heading("Bytes a token, from one model to the other") | {"margin": {"l": 8, "r": 16, "t": 34, "b": 52}},
+        **heading("Kept a token") | {"margin": {"l": 8, "r": 16, "t": 34, "b": 52}},
         xaxis={"title": "bytes a token, all layers", "exponentformat": "SI", "rangemode": "tozero", "automargin": False},
         yaxis={"tickvals": rows, "ticktext": names, "autorange": "reversed", "showgrid": False},
         annotations=[_said(row, text, theme) for row, text in zip(rows, said, strict=True)],

@@ -188,7 +188,7 @@ def _reading(choices: CacheChoices) -> None:
         "operation a byte for each query head that shares it (16-bit numbers).\n"
         "- **MLA absorbed** multiplies every head with the whole latent: nearly two operations a byte and head. With 128 heads "
         "that comes close to the ridge of today's cards.\n"
-        "- **MLA, keys and values kept**, is what a decoder without absorption and with a full cache does; **expanded anew** "
+        "- **MLA, full K and V** is what a decoder without absorption and with a full cache does; **MLA expanded anew** "
         "keeps the latent and makes all keys and values from it at each step, writing and reading them again.\n"
         "- Operations a byte do not depend on context or batch, unless the projections count."
     )
