@@ -148,7 +148,7 @@ def _weights(d_model: int, n_heads: int, dims: MLADims) -> int:
     return asked + down + up + n_heads * dims.v_head_dim * d_model
 
 
-def flop(operations: float) -> str:
+def flop(operations: int | float) -> str:
     """Floating-point operations by thousands, four digits.
 
     >>> flop(36_507_222_016), flop(4_408_783_929_344)

@@ -48,7 +48,7 @@ def roofline(points: Sequence[Point], card: Card, *, others: Sequence[Card] = ()
     others: cards whose roofs are drawn faintly beside.
     """
     span = _span(points, card)
-    roofs = [_roof(other, span, theme.faint, 1.5) for other in others if other.name != card.name]
+    roofs = [_roofs([other for other in others if other.name != card.name], span, theme.faint, 1.5)] if others else []
     drawn = sorted(points, key=lambda point: list(_SYMBOLS).index(point.name))
     marks = [_mark(point, card, colours(theme)[point.name], theme) for point in drawn]
     layout = theme.layout(
@@ -59,7 +59,7 @@ def roofline(points: Sequence[Point], card: Card, *, others: Sequence[Card] = ()
         height=470, hovermode="closest", annotations=[_ridge(card, theme)],
         **heading(f"{card.title}: roofline", legend_rows=3),
     )  # fmt: skip
-    return go.Figure([*roofs, _roof(card, span, theme.ink, 2.5), *marks], layout)
+    return go.Figure([*roofs, _roofs([card], span, theme.ink, 2.5), *marks], layout)
 
 
 def _span(points: Sequence[Point], card: Card) -> tuple[float, float]:
@@ -67,12 +67,14 @@ def _span(points: Sequence[Point], card: Card) -> tuple[float, float]:
     return min(0.5, min(seen) / 2), max(2 * card.ridge, max(seen) * 3, 2000.0)
 
 
-def _roof(card: Card, span: tuple[float, float], colour: str, width: float) -> go.Scatter:
-    x = np.array([span[0], card.ridge, span[1]])
+def _roofs(drawn: Sequence[Card], span: tuple[float, float], colour: str, width: float) -> go.Scatter:
+    """Roofs in one line with gaps between them: a trace costs more than its points."""
+    x = [each for card in drawn for each in (span[0], card.ridge, span[1], np.nan)]
+    y = [each for card in drawn for each in (card.roof(span[0]), card.flops, card.flops, np.nan)]
     return go.Scatter(
-        x=x, y=np.array([card.roof(each) for each in x]), mode="lines", name=card.title, showlegend=False,
-        line={"color": colour, "width": width},
-        hovertemplate=f"{card.title}: %{{y:.4~s}}FLOP/s at %{{x:.4~g}} operations a byte<extra></extra>",
+        x=np.array(x), y=np.array(y), mode="lines", showlegend=False, line={"color": colour, "width": width},
+        text=[card.title for card in drawn for _ in range(4)],
+        hovertemplate="%{text}: %{y:.4~s}FLOP/s at %{x:.4~g} operations a byte<extra></extra>",
     )  # fmt: skip
 
 

@@ -27,17 +27,16 @@ def held_growth(
     Points are what tensors hold, lines what the formula says. Models with one kind of attention lie on each other: they have
     one line, and a shape of point for each encoding.
     """
-    lines, points, seen = [], [], set()
+    alike: dict[str, list[Held]] = {}
     for held in found:
-        attention, position = kinds[held.name]
-        colour = colours(theme)[_KINDS[attention]]
-        if attention not in seen:
-            lines.append(_line(_numbers(held), held.computed, f"{attention.upper()}, formula", colour))
-        points.append(_points(held, colour, _SHAPES.get(position, "circle"), first=attention not in seen))
-        seen.add(attention)
-    return go.Figure(
-        [*lines, *points], _growth_layout("The siblings: bytes held", at, theme)
-    )
+        alike.setdefault(kinds[held.name][0], []).append(held)
+    paint = {attention: colours(theme)[_KINDS[attention]] for attention in alike}
+    lines = [
+        _line(_numbers(group[0]), group[0].computed, f"{attention.upper()}, formula", paint[attention])
+        for attention, group in alike.items()
+    ]
+    points = [_points(group, kinds, paint[attention]) for attention, group in alike.items()]
+    return go.Figure([*lines, *points], _growth_layout("The siblings: bytes held", at, theme))
 
 
 def held_and_reserved(held: Held, at: int | None = None, *, theme: Theme = LIGHT) -> go.Figure:
@@ -66,10 +65,16 @@ def step_times(rows: Sequence[Timed], *, theme: Theme = LIGHT) -> go.Figure:
     layout = theme.layout(
         xaxis={"title": "tokens remembered", "type": "log", "tickvals": contexts, "ticktext": [f"{c:,}" for c in contexts],
                "automargin": False},
-        yaxis={"title": "milliseconds a step, one layer", "type": "log", "automargin": False, "dtick": 1},
+        yaxis={"title": "milliseconds a step, one layer", "type": "log", "automargin": False, "dtick": _ticks(rows)},
         height=460, hovermode="closest", **heading("A step of one layer", legend_rows=3),
     )  # fmt: skip
     return go.Figure(drawn, layout)
+
+
+def _ticks(rows: Sequence[Timed]) -> int | str:
+    """Powers of ten, or 1, 2, 5 between them where they would be too few."""
+    medians = [row.times.median for row in rows]
+    return 1 if max(medians) > 50 * min(medians) else "D2"
 
 
 def _timed(rows: Sequence[Timed], colour: str) -> go.Scatter:
@@ -95,11 +100,14 @@ def _line(tokens: np.ndarray, sizes: Sequence[int], name: str, colour: str) -> g
     )  # fmt: skip
 
 
-def _points(held: Held, colour: str, shape: str, first: bool) -> go.Scatter:
+def _points(group: Sequence[Held], kinds: Mapping[str, tuple[str, str]], colour: str) -> go.Scatter:
+    shapes = [_SHAPES.get(kinds[held.name][1], "circle") for held in group for _ in held.held]
     return go.Scatter(
-        x=_numbers(held), y=np.array(held.held), mode="markers", name=held.title, showlegend=False,
-        marker={"size": 7 if first else 10, "color": colour, "symbol": shape, "line": {"width": 1, "color": colour}},
-        hovertemplate="%{x} tokens: %{y:,} B held<extra>" + held.title + "</extra>",
+        x=np.concatenate([_numbers(held) for held in group]), y=np.concatenate([np.array(held.held) for held in group]),
+        mode="markers", name=f"{kinds[group[0].name][0].upper()}, held", showlegend=False,
+        text=[plotly_text(held.title, 40) for held in group for _ in held.held],
+        marker={"size": 8, "color": colour, "symbol": shapes, "line": {"width": 1, "color": colour}},
+        hovertemplate="%{x} tokens: %{y:,} B held<extra>%{text}</extra>",
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 
 import streamlit as st
@@ -134,7 +133,7 @@ def _result(asked: Asked, rows: Sequence[Timed], look: Theme) -> None:
     with left:
         picture(
             step_times(rows, theme=look), "steps", f"At {longest:,} tokens: {told}.",
-            f"Measured on this server: device {device.type} ({platform.machine()}), float32, medians of {repeats} steps each, "
+            f"Measured on this server ({store.engine().device_name}), float32, medians of {repeats} steps each, "
             "bars from the first to the third quartile. Other work on the machine widens them.",
         )  # fmt: skip
     with right:
