@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -88,6 +89,13 @@ class Engine:
         self._running = threading.Lock()
         self._measurement: Measurement | None = None
         self._measuring = threading.Lock()
+
+    @property
+    def device_name(self) -> str:
+        """The device in words: what kind, and which one or how many threads."""
+        if self.device.type == "cuda":
+            return f"CUDA, {torch.cuda.get_device_name(self.device)}"
+        return f"{self.device.type.upper()}, {platform.machine()}, {torch.get_num_threads()} threads"
 
     def loaded(self, name: str) -> bool:
         """Whether `model(name)` answers at once."""

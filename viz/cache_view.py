@@ -30,15 +30,14 @@ WAYS = {"heads": "Heads", "mla": "MLA", "config": "config.json"}
 SIZES = {"sibling": "A sibling's layer", "v2-lite": "A layer of DeepSeek-V2-Lite"}
 MOST_CONTEXT = (1024, 2048, 4096, 8192)
 REPEATS = (5, 10, 20)
-ENCODINGS = ("rope", "sinusoidal", "none")
 
 # 93.3 %
-BITS = (4, 6, 8, 16)
+BITS = (2, 3, 4, 6, 8, 16, 32)
 
 # Decode cost
-SHAPES = {"v3": "DeepSeek-V3", "v2": "DeepSeek-V2", "v2-lite": "DeepSeek-V2-Lite"}
 CONTEXTS = tuple(2**n for n in range(10, 21))
 BATCHES = tuple(2**n for n in range(11))
+CACHE_PRECISIONS = ("fp32", "bf16", "fp8", "q8_0", "int4")
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ class CacheChoices:
     stateful (layers that keep nothing), latent, nope, rope, value, queries (MLA's widths); millions of parameters;
     shape: what a config.json held, as `core.memory.spelling` spells it.
     Measured: text, whose tokens are read; model, whose tensors are listed; token, up to which; sizes, most (context),
-    repeats: of the timing. 93.3 %: bits_before, bits_after: a number's in the caches of DeepSeek 67B and DeepSeek-V2.
-    Decode cost: shape, card (of the hardware table), context, batch, kv_heads (of GQA), bits (a number of the cache),
-    weights: whether the projections count, too.
+    repeats: of the timing. 93.3 %: before, after: bits of a number in the caches of DeepSeek 67B and DeepSeek-V2.
+    Decode cost: model (of the catalogue), card (of the hardware table), context, batch, kv_heads (of GQA), precision (of
+    the cache), weights: whether the projections count, too.
     """
 
     text: str
@@ -90,7 +89,7 @@ class CacheChoices:
     own_millions: int = 0
     own_shape: str = ""
 
-    measured_model: str = "mla-rope"
+    measured_model: str = "smollm2"
     measured_token: int | None = None
     measured_sizes: str = "sibling"
     measured_most: int = 4096
@@ -99,12 +98,12 @@ class CacheChoices:
     claim_before: int = 16
     claim_after: int = 6
 
-    decode_shape: str = "v3"
+    decode_model: str = "deepseek-v3-671b"
     decode_card: str = "h800"
     decode_context: int = 131_072
     decode_batch: int = 1
-    decode_kv_heads: int = 8
-    decode_bits: int = 16
+    decode_kv_heads: int | None = None
+    decode_precision: str = "bf16"
     decode_weights: bool = False
 
 
@@ -137,8 +136,9 @@ _RULES: Mapping[str, Rule] = {
     "measured_model": str, "measured_token": whole(1, 999_999_999), "measured_sizes": among(SIZES),
     "measured_most": among(MOST_CONTEXT), "measured_repeats": among(REPEATS),
     "claim_before": among(BITS), "claim_after": among(BITS),
-    "decode_shape": among(SHAPES), "decode_card": str, "decode_context": among(CONTEXTS), "decode_batch": among(BATCHES),
-    "decode_kv_heads": whole(1, 128), "decode_bits": among(BITS), "decode_weights": among((True, False)),
+    "decode_model": str, "decode_card": str, "decode_context": among(CONTEXTS), "decode_batch": among(BATCHES),
+    "decode_kv_heads": whole(1, 10_000), "decode_precision": among(CACHE_PRECISIONS),
+    "decode_weights": among((True, False)),
 }  # fmt: skip
 _NAMES = {name: name.partition("_")[2].replace("_", " ") for name in _RULES if "_" in name}
 

@@ -7,6 +7,7 @@ import gc
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
@@ -14,11 +15,14 @@ import streamlit as st
 from cachetools import LRUCache
 
 from core.engine import Engine
+from core.errors import InputError
+from core.measured.held import Held, growth
 from core.memory.published import Published, published
 from core.model import Readable
 from core.types import Run
 
 RUNS_BYTES = 256 * 2**20
+HELD_BYTES = 8 * 2**20
 
 
 @st.cache_resource(show_spinner=False)
@@ -89,6 +93,36 @@ def run(name: str, text: str) -> Run:
 @st.cache_resource(show_spinner=False)
 def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
     return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+def held(name: str, ids: tuple[int, ...], on_token: Callable[[int], object] = lambda number: None) -> Held:
+    """What a model's caches hold after each of the tokens. on_token: called with the number of those read, while it is new."""
+    kept, lock = _held()
+    with lock:
+        found = kept.get((name, ids))
+    if found is not None:
+        return found
+    for result in growth(model(name), ids, engine().alone):
+        found = result
+        on_token(len(result.held))
+    if found is None:
+        raise InputError("there is nothing to read: give at least one token")
+    with lock:
+        if found.nbytes <= HELD_BYTES:
+            kept[name, ids] = found
+    return found
+
+
+def is_held(name: str, ids: tuple[int, ...]) -> bool:
+    """Whether `held` answers at once."""
+    kept, lock = _held()
+    with lock:
+        return (name, ids) in kept
+
+
+@st.cache_resource(show_spinner=False)
+def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock]:
+    return LRUCache(HELD_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
 
 
 def _calm_the_collector() -> None:

@@ -1,5 +1,8 @@
 """Figures: core's results in, a plotly Figure out; pure, for pages and notebooks alike; never streamlit, never torch."""
 
+from viz.figures.cache_costs import cost_bars, roofline
+from viz.figures.cache_held import held_and_reserved, held_growth, step_times
+from viz.figures.claim_steps import claim_steps
 from viz.figures.compare_maps import difference_map, distance_map, weight_map
 from viz.figures.continuation import cache_growth, candidate_bars, continuation_map
 from viz.figures.dials import dials
@@ -19,7 +22,9 @@ __all__ = [
     "Line",
     "cache_growth",
     "candidate_bars",
+    "claim_steps",
     "continuation_map",
+    "cost_bars",
     "curves",
     "dials",
     "difference_map",
@@ -27,12 +32,16 @@ __all__ = [
     "distance_map",
     "head_map",
     "head_maps",
+    "held_and_reserved",
+    "held_growth",
     "memory_bars",
     "memory_curves",
     "offline_page",
     "pairings",
     "quality_map",
+    "roofline",
     "signed_map",
+    "step_times",
     "survey_map",
     "weight_map",
 ]

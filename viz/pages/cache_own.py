@@ -112,6 +112,7 @@ def _odd(choices: CacheChoices) -> Odd:
             help=_STATEFUL,
             width=200,
         )
+        _parameters(choices)
     return Odd(choices.own_window, choices.own_windowed, choices.own_stateful)
 
 
