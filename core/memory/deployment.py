@@ -10,7 +10,7 @@ from core.memory.precision import Precision
 from core.memory.shape import CacheShape
 from core.memory.sizes import bytes_at, parts_at, reserved_bytes_at
 
-CONTEXTS = tuple(round(2 ** (n / 4)) for n in range(32, 93))  # 256 to 8,388,608 tokens, four to an octave
+CONTEXTS = tuple(round(2 ** (n / 2)) for n in range(16, 47))  # 256 to 8,388,608 tokens, two to an octave
 
 
 @dataclass(frozen=True)

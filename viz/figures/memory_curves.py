@@ -59,8 +59,7 @@ def _curve(x: np.ndarray, y: np.ndarray, name: str, style: dict[str, object], fa
     name = plotly_text(name, 48)
     return go.Scatter(
         x=x, y=y, name=name, mode="lines", line=style, opacity=0.45 if faint else 1.0, showlegend=not faint, legendgroup=name,
-        text=[decimal(v) if v == v else "" for v in y.tolist()],
-        hovertemplate="%{x:,} tokens: %{text}" + (", beyond what it is made for" if faint else "") + f"<extra>{name}</extra>",
+        hovertemplate="%{x:,} tokens: %{y:.4~s}B" + (", beyond what it is made for" if faint else "") + f"<extra>{name}</extra>",
     )  # fmt: skip
 
 

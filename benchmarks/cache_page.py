@@ -1,0 +1,94 @@
+"""How long a slider takes on the KV-cache page: from a key press to the painted pictures, in a real browser.
+
+    python -m benchmarks.cache_page [--rounds 20]
+
+Prints medians and 90th percentiles in milliseconds, and the bytes that one move sends to the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from benchmarks.explore import Counter
+from tests.browser import chromium, server
+
+PLOT = "document.querySelector('.st-key-figure_{} .js-plotly-plot')"
+# The section's link -> the slider's label, and what shows that a move is painted: each picture's first number.
+MOVES = {
+    "models, context": ("section=models", "Context (tokens)", ("models_bars", "models_curves")),
+    "models, sequences": ("section=models", "Sequences at once", ("models_bars", "models_curves")),
+    "eight models, context": (
+        "section=models&models_names=" + ".".join((
+            "gemma-3-27b", "deepseek-v4-flash-284b", "gemma-4-26b-a4b", "deepseek-v3-2-671b", "qwen3-next-80b-a3b", "palm-540b",
+            "mixtral-8x7b", "starcoder2-7b")),
+        "Context (tokens)", ("models_bars", "models_curves"),
+    ),
+    "models, what if: KV heads": ("section=models", "GQA with KV heads", ("otherwise",)),
+    "your model, context": ("section=own", "Context (tokens)", ("otherwise", "own_curves")),
+    "your model, rank": ("section=own", "MLA with rank", ("otherwise",)),
+}  # fmt: skip
+
+
+# From the key's arrival in the page until every picture has been drawn anew and the frame with them has been painted.
+WATCH = """(pictures) => {
+  const drawn = pictures.map((picture) => new Promise((done) => picture().once('plotly_afterplot', done)));
+  const once = {once: true, capture: true};
+  const pressed = new Promise((done) => addEventListener('keydown', () => done(performance.now()), once));
+  const painted = () => new Promise((done) => requestAnimationFrame(() => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => done(performance.now());
+    channel.port2.postMessage(0);
+  }));
+  window.moved = Promise.all([pressed, ...drawn]).then(async ([start]) => (await painted()) - start);
+}"""
+
+
+def move(page: Page, label: str, pictures: tuple[str, ...], key: str) -> float:
+    """Presses an arrow on a slider; milliseconds until the pictures are painted."""
+    places = ", ".join(f"() => {PLOT.format(name)}" for name in pictures)
+    page.get_by_role("slider", name=label).focus()
+    page.evaluate(f"({WATCH})([{places}])")
+    page.keyboard.press(key)
+    return float(page.evaluate("window.moved"))
+
+
+def moves(page: Page, label: str, pictures: tuple[str, ...], rounds: int) -> tuple[list[float], list[int]]:
+    """Times and bytes of moves to and fro, after three to warm up."""
+    counter, times, sent = Counter(page), [], []
+    page.reload()
+    for name in pictures:
+        page.wait_for_selector(f".st-key-figure_{name} .main-svg", state="attached")
+    page.wait_for_timeout(2500)
+    for i in range(rounds + 3):
+        before = counter.bytes
+        times.append(move(page, label, pictures, ("ArrowRight", "ArrowLeft")[i % 2]))
+        page.wait_for_timeout(600)  # the rest of the page settles, so that moves do not overlap
+        sent.append(counter.bytes - before)
+    return times[3:], sent[3:]
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=20)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as url, chromium() as browser:
+        for title, (link, label, pictures) in MOVES.items():
+            page = browser.new_page(viewport={"width": 1280, "height": 2400})
+            page.goto(f"{url}/cache?{link}")
+            times, sent = moves(page, label, pictures, rounds)
+            worst = statistics.quantiles(times, n=10)[-1]
+            print(
+                f"| {title} | {statistics.median(times):.0f} ms | {worst:.0f} ms | {statistics.median(sent):,.0f} B |",
+                flush=True,
+            )
+            page.close()
+
+
+if __name__ == "__main__":
+    main()
