@@ -59,7 +59,7 @@ def _curve(x: np.ndarray, y: np.ndarray, name: str, style: dict[str, object], fa
     name = plotly_text(name, 48)
     return go.Scatter(
         x=x, y=y, name=name, mode="lines", line=style, opacity=0.45 if faint else 1.0, showlegend=not faint, legendgroup=name,
-        hovertemplate="%{x:,} tokens: %{y:.4~s}B" + (", beyond what it is made for" if faint else "") + f"<extra>{name}</extra>",
+        hovertemplate=f"%{{x:,}} tokens: %{{y:.4~s}}B{', beyond what it is made for' if faint else ''}<extra>{name}</extra>",
     )  # fmt: skip
 
 
