@@ -11,7 +11,7 @@ from core.memory.deployment import CONTEXTS as DRAWN
 from core.memory.deployment import Deployment
 from core.memory.fit import GB, GPUS, weights_bytes
 from core.memory.precision import PRECISIONS as KINDS
-from core.memory.shape import CacheShape
+from core.memory.shape import CacheShape, Latent
 from core.memory.sheet import curves_to_csv, to_csv
 from core.memory.sizes import bytes_per_token, growing_bytes_per_token
 from core.memory.wording import binary, decimal, exact, formula, number
@@ -142,24 +142,31 @@ def _count(value: int | None, plan: Deployment, without_end: str) -> str:
 
 def beside(plans: Sequence[Deployment]) -> None:
     """What is kept beside the caches, or counted otherwise, in words."""
-    notes = []
-    for plan in plans:
-        shape, name = plan.shape, markdown_text(plan.shape.name)
-        if shape.indexer_dim:
-            size = plan.batch * plan.context * shape.n_layers * shape.indexer_dim * plan.precision.bytes_per_element
-            notes.append(
-                f"{name}: its indexer keeps {shape.indexer_dim} more numbers a token and layer, {decimal(float(size))} here."
-            )
-        if any(group.row is None and group.reason for group in shape.groups):
-            none = sum(group.count for group in shape.groups if group.row is None)
-            reasons = ", ".join(sorted({group.reason for group in shape.groups if group.row is None}))
-            notes.append(
-                f"{name}: {none} of {shape.n_layers} layers keep nothing that grows ({markdown_text(reasons)})."
-            )
-        if shape.compressed:
-            notes.append(f"{name}: one row for several tokens; tokens of a row that is not full yet are not counted.")
+    notes = [f"{markdown_text(plan.shape.name)}: {note}" for plan in plans for note in _notes(plan)]
     if notes:
         st.caption("  \n".join(notes))
+
+
+def _notes(plan: Deployment) -> list[str]:
+    shape, notes = plan.shape, []
+    if shape.indexer_dim:
+        size = plan.batch * plan.context * shape.n_layers * shape.indexer_dim * plan.precision.bytes_per_element
+        notes.append(
+            f"its indexer keeps {shape.indexer_dim} more numbers a token and layer, {decimal(float(size))} here."
+        )
+    reasons = {group.reason: group.count for group in shape.groups if group.row is None}
+    if reasons:
+        why = markdown_text(", ".join(filter(None, reasons)))
+        notes.append(
+            f"{sum(reasons.values())} of {shape.n_layers} layers keep nothing that grows{f' ({why})' if why else ''}."
+        )
+    if shape.mla is not None and shape.mla.row == Latent(512, 64) and plan.precision.title == "fp8":
+        notes.append(
+            "FlashMLA's own fp8 row takes 656 bytes, not 576: its rotated key stays in bf16, and four scales are kept."
+        )
+    if shape.compressed:
+        notes.append("one row for several tokens; tokens of a row that is not full yet are not counted.")
+    return notes
 
 
 def take_away(plans: Sequence[Deployment], name: str, code: str) -> None:
