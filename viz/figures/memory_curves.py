@@ -78,15 +78,16 @@ def _layout(
 ) -> dict[str, object]:  # fmt: skip
     low, high = _span(lines, levels)
     ticks, sizes = [t for t in _TICKS if contexts[0] <= t <= contexts[-1]], _round_sizes(low, high)
-    rows = 20 * len(lines)  # a phone has room for one name in a row
+    rows = 21 * len(lines)  # a phone has room for one name in a row
     return theme.layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.985, "yanchor": "top"},
         xaxis={"title": {"text": "tokens of context", "standoff": 6}, "type": "log", "automargin": False, "tickvals": ticks,
                "ticktext": [_TICKS[t] for t in ticks], "range": [log10(contexts[0]), log10(contexts[-1])]},
         yaxis={"title": {"text": axis, "standoff": 4}, "type": "log", "automargin": False, "tickvals": sizes,
                "ticktext": [decimal(size) for size in sizes], "range": [log10(low) - 0.1, log10(high) + 0.15]},
-        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container"}, showlegend=True,
-        margin={"l": 82, "r": 12, "t": 40, "b": 58 + rows}, height=424 + rows, hovermode="closest",
+        legend={"orientation": "h", "x": 0, "y": 0, "yanchor": "bottom", "yref": "container", "tracegroupgap": 0},
+        showlegend=True,
+        margin={"l": 82, "r": 12, "t": 40, "b": 62 + rows}, height=428 + rows, hovermode="closest",
         shapes=[_level(y, name == chosen, theme) for name, y in levels.items()] + [_upright(context, theme)],
         annotations=_names(levels, chosen, log10(high / low) + 0.25, theme),
     )  # fmt: skip
