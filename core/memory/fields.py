@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import ConfigError
-from core.memory.checks import told, whole
+from core.memory.checks import MAX_LAYERS, told, whole
 
 # What the families of models call the same thing.
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers")
@@ -63,6 +63,8 @@ class Fields:
     def items(self, name: str, kind: type, what: str) -> list[Any] | None:
         """A list whose entries are all of one kind, or None; raises ConfigError for anything else."""
         value = self.get(name)
+        if isinstance(value, list) and len(value) > 2 * MAX_LAYERS:
+            raise ConfigError(f"{name} has {len(value):,} entries; {2 * MAX_LAYERS:,} are the limit")
         good = isinstance(value, list) and all(
             isinstance(v, kind) and (kind is bool or not isinstance(v, bool)) for v in value
         )

@@ -52,13 +52,8 @@ def read_config(text: str | bytes, name: str = "Your model") -> Reading:
     values, notes = _text_part(whole_file)
     fields = Fields(values)
     _refuse_other_kinds(fields)
-    n_layers = _layers(fields, notes)
-    n_heads = _heads(fields)
-    mla = _mla(fields)
-    kinds = layer_kinds(fields, n_layers, notes)
-    one_vector = any(isinstance(kind, Compressed) for kind in kinds)  # then the key is the value, too (DeepSeek-V4)
-    layers = [_layer(fields, i, kind, n_heads, mla, one_vector) for i, kind in enumerate(kinds)]
-    groups = _counted(_without_shared([group for layer in layers for group in layer], fields, n_layers))
+    n_layers, n_heads, mla = _layers(fields, notes), _heads(fields), _mla(fields)
+    groups = _groups(fields, layer_kinds(fields, n_layers, notes), n_heads, mla)
     if fields.whole(["num_nextn_predict_layers"], MAX_LAYERS, least=0):
         notes.append("Layers that only predict further tokens (num_nextn_predict_layers) are not counted.")
     shape = CacheShape(
@@ -66,6 +61,18 @@ def read_config(text: str | bytes, name: str = "Your model") -> Reading:
         _native(fields, notes), None, _indexer(fields, groups),
     )  # fmt: skip
     return Reading(shape, tuple(notes), _unread(fields))
+
+
+def _groups(fields: Fields, kinds: list[Kind], n_heads: int, mla: MLADims | None) -> tuple[LayerGroup, ...]:
+    """Layers alike together; those of which nothing else is said are alike by their kind."""
+    one_vector = any(isinstance(kind, Compressed) for kind in kinds)  # then the key is the value, too (DeepSeek-V4)
+    alike = {kind: _layer(fields, Fields({}), kind, n_heads, mla, one_vector) for kind in dict.fromkeys(kinds)}
+    own = _own(fields)
+    layers = [
+        _layer(fields, own[i], kind, n_heads, mla, one_vector) if i in own else alike[kind]
+        for i, kind in enumerate(kinds)
+    ]
+    return _counted(_without_shared([group for layer in layers for group in layer], fields, len(kinds)))
 
 
 def _text_part(values: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
@@ -139,12 +146,11 @@ def _mla(fields: Fields) -> MLADims | None:
 
 
 def _layer(
-    fields: Fields, layer: int, kind: Kind, n_heads: int, mla: MLADims | None, one_vector: bool
+    fields: Fields, own: Fields, kind: Kind, n_heads: int, mla: MLADims | None, one_vector: bool
 ) -> list[LayerGroup]:
     """What one layer keeps: one group, or for a compressed cache two."""
     if kind == "none":
         return [LayerGroup(1, None, reason=_STATE)]
-    own = _own(fields, layer)
     row = mla.row if mla else _row(fields, own, kind, n_heads)
     row = Heads(row.n_kv_heads, row.head_dim, 0) if one_vector and isinstance(row, Heads) else row
     if kind == "full":
@@ -158,13 +164,10 @@ def _layer(
     return [LayerGroup(1, row, window), LayerGroup(1, row, every=kind.every, indexer=indexer if kind.indexed else 0)]
 
 
-def _own(fields: Fields, layer: int) -> Fields:
-    """What `per_layer_config` says of one layer, whose key may be padded with zeros."""
-    layers = fields.inside("per_layer_config")
-    key = next(
-        (key for key in layers.values if key.isascii() and key.isdecimal() and len(key) < 9 and int(key) == layer), ""
-    )
-    return layers.inside(key)
+def _own(fields: Fields) -> dict[int, Fields]:
+    """What `per_layer_config` says of single layers; its keys may be padded with zeros."""
+    said = fields.inside("per_layer_config")
+    return {int(key): said.inside(key) for key in said.values if key.isascii() and key.isdecimal() and len(key) < 9}
 
 
 def _window_names(kind: Kind) -> tuple[str, ...]:
@@ -256,4 +259,5 @@ def _unread(fields: Fields) -> tuple[str, ...]:
     plain = [
         name for name, value in fields.values.items() if name not in fields.read and value not in (None, False, [], {})
     ]
-    return tuple(name for name in plain if _RELEVANT.search(name) and not _NEUTRAL.search(name))[:12]
+    told = [name[:60] for name in plain if _RELEVANT.search(name[:60]) and not _NEUTRAL.search(name[:60])]
+    return tuple(told[:12])

@@ -129,9 +129,8 @@ def _listed(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
     for place, name, first in places:
         numbers = place.items(name, int, "layers' numbers")
         if numbers is not None:
-            for number in numbers:
-                whole(f"an entry of {name}", number, n_layers - 1 + first, least=first)
-            return ["full" if i + first in numbers else "none" for i in range(n_layers)]
+            attending = {whole(f"an entry of {name}", n, n_layers - 1 + first, least=first) for n in numbers}
+            return ["full" if i + first in attending else "none" for i in range(n_layers)]
     return None
 
 
@@ -143,9 +142,10 @@ def _gpt_neo(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
     for pair in pairs:
         if len(pair) != 2 or not isinstance(pair[0], list) or not all(isinstance(name, str) for name in pair[0]):
             raise ConfigError("attention_types must be a list of pairs of kinds and how often they come")
-        kinds += [_kind(fields, name) for name in pair[0]] * whole("a count in attention_types", pair[1], MAX_LAYERS)
-        if len(kinds) > n_layers:
-            break
+        times = whole("a count in attention_types", pair[1], MAX_LAYERS)
+        if len(kinds) + len(pair[0]) * times > 2 * MAX_LAYERS:  # told before so long a list is made
+            raise ConfigError(f"attention_types has more than {2 * MAX_LAYERS:,} entries for {n_layers:,} layers")
+        kinds += [_kind(fields, name) for name in pair[0]] * times
     return _fitting("attention_types", kinds, n_layers, fields)
 
 

@@ -23,7 +23,8 @@ MOST = 4000  # characters; a model with a hundred kinds of layers has fewer
 
 
 def spell(shape: CacheShape) -> str:
-    """The text of a shape; its name and why layers keep nothing are not in it.
+    """The text of a shape; its name and why layers keep nothing are not in it. Raises InputError for more kinds of layers than
+    a link can hold.
 
     >>> from core.memory.shape import of_heads
     >>> spell(of_heads(32, n_heads=32, n_kv_heads=8, head_dim=128))
@@ -38,7 +39,10 @@ def spell(shape: CacheShape) -> str:
     if shape.mla:
         m = shape.mla
         parts[0] += f"M{m.kv_lora_rank}x{m.qk_nope_head_dim}x{m.qk_rope_head_dim}x{m.v_head_dim}x{m.q_lora_rank}"
-    return "-".join(parts + [_group(group) for group in shape.groups])
+    text = "-".join(parts + [_group(group) for group in shape.groups])
+    if len(text) > MOST:
+        raise InputError(f"this model has {len(shape.groups):,} kinds of layers, more than a link can hold")
+    return text
 
 
 def _group(group: LayerGroup) -> str:

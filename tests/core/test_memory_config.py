@@ -486,6 +486,28 @@ def test_what_is_no_config_is_refused_in_a_sentence(name: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
 
 
+HEAVY = {
+    "very many layers listed": LLAMA | {"num_hidden_layers": 10_000, "attn_layer_indices": list(range(10_000)) * 60},
+    "very many layers of their own": LLAMA | {
+        "num_hidden_layers": 10_000, "per_layer_config": {str(i): {} for i in range(10_000, 200_000)}
+    },
+    "kinds by the million": LLAMA | {"attention_types": [[["global"] * 200_000, 10_000]]},
+    "a name of a megabyte": LLAMA | {"kv_" + "x" * 1_000_000: 1},
+    "unread names by the thousand": LLAMA | {f"kv_{i}": 1 for i in range(100_000)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEAVY)
+def test_a_config_made_to_be_slow_is_not(name: str) -> None:
+    """Without bounds these take minutes or gigabytes; the suite's limit of time would end them."""
+    try:
+        reading = read(**HEAVY[name])
+    except ConfigError as error:
+        assert len(str(error)) < 200
+    else:
+        assert len(" ".join(reading.unread)) < 1000
+
+
 def test_a_byte_order_mark_does_no_harm() -> None:
     text = json.dumps(LLAMA)
     assert read_config("\ufeff" + text) == read_config(b"\xef\xbb\xbf" + text.encode()) == read_config(text)

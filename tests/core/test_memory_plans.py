@@ -87,6 +87,12 @@ def test_what_spells_no_cache_is_refused(text: str) -> None:
         read_spelled(text)
 
 
+def test_more_kinds_of_layers_than_a_link_holds_are_refused() -> None:
+    groups = tuple(LayerGroup(1, Heads(1, n, 1)) for n in range(1, 900))
+    with pytest.raises(InputError, match="this model has 899 kinds of layers, more than a link can hold"):
+        spell(CacheShape("", 899, 1, groups))
+
+
 def test_a_spelled_cache_that_cannot_be_is_refused_as_such() -> None:
     with pytest.raises(ConfigError, match=r"n_heads \(32\) must be a multiple of n_kv_heads \(5\)"):
         read_spelled("32x32.b...-32:5x128x128")

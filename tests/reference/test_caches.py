@@ -56,3 +56,11 @@ def test_the_bytes_are_those_of_the_cache_that_transformers_builds(name: str) ->
     indexers = [keys.nbytes for layer in cache.layers if (keys := getattr(layer, "indexer_keys", None)) is not None]
     if indexers:
         assert sum(indexers) == len(indexers) * reading.shape.indexer_dim * (TOKENS + STEPS) * 4
+
+
+def test_falcons_cache_there_holds_each_key_once_a_query_head() -> None:
+    """What transformers keeps for Falcon's new architecture is repeated for all query heads; the model needs a third of it."""
+    sizes = {"num_hidden_layers": 5, "num_attention_heads": 6, "hidden_size": 48, "vocab_size": 61}
+    config = t.FalconConfig(**sizes, num_kv_heads=2, new_decoder_architecture=True)
+    shape = read_config(json.dumps(config.to_dict())).shape
+    assert held(cache_of(config)) == 3 * bytes_at(shape, TOKENS + STEPS, PRECISIONS["fp32"])

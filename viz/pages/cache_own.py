@@ -183,10 +183,10 @@ def _take(text: str | bytes) -> None:
     """Reads a config into the choices; one that is refused leaves them as they are."""
     try:
         reading = read_config(text)
+        spelled = spell(reading.shape)
     except HeadlightError as error:
         st.session_state[_TOLD] = _Told(error=str(error))
         return
-    spelled = spell(reading.shape)
     unread = f"Not understood, and it might matter: {', '.join(reading.unread)}." if reading.unread else ""
     st.session_state[_TOLD] = _Told(spelled, notes=(*reading.notes, *([unread] if unread else [])))
     address.change(own_shape=spelled)
