@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +128,10 @@ class Engine:
         """One more token of a continuation, alone on the device."""
         with self._running:
             continuation.advance()
+
+    def alone(self) -> AbstractContextManager[object]:
+        """With it nothing else runs on the device: for a round of a measurement, or a pass that is no plain run."""
+        return self._running
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
         """`core.run` within the limits, alone on the device."""
