@@ -158,7 +158,9 @@ class Trace:
             Step("scores", self._score_formula(), cells, self.scores, ("products",)),
             Step("masked", r"s_{t,u} = -\infty \text{ where } t \text{ may not see } u", cells, masked, ("scores",)),
             Step("weights", self._weight_formula(), cells, self.weights, ("masked",)),
-            Step("heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads, ("weights", "v")),
+            Step(
+                "heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads, ("weights", "v")
+            ),
             Step("out", r"W_O\,[o_{t,1}; \dots; o_{t,n}]", ("q_len", "d_model"), self.out, ("heads",)),
         )
 

@@ -15,7 +15,7 @@ def query_steps(h: Tensor, c_q: Tensor | None, q: Tensor, nope: int) -> tuple[St
     source, symbol = ("h", "h_t") if c_q is None else ("c_q", "c^Q_t")
     head = ("n_heads", "q_len")
     q_nope, q_rope = q[..., :nope], q[..., nope:]
-    first = (Step("h", "h_t", ("q_len", "d_model"), h),)
+    first: tuple[Step, ...] = (Step("h", "h_t", ("q_len", "d_model"), h),)
     if c_q is not None:
         first += (Step("c_q", r"c^Q_t = \mathrm{RMSNorm}(W^{DQ} h_t)", ("q_len", "q_lora_rank"), c_q, ("h",)),)
     return (

@@ -155,7 +155,9 @@ def responses(
     activations: one a place; places: (text, token).
     """
     order = activations.argsort(descending=True, stable=True).tolist()
-    return _distinct(order, activations, texts, places, count), _distinct(order[::-1], activations, texts, places, count)
+    return _distinct(order, activations, texts, places, count), _distinct(
+        order[::-1], activations, texts, places, count
+    )
 
 
 def _distinct(
