@@ -63,14 +63,15 @@ def alternate(
         if number > WARM and time.perf_counter() > end:
             break
         with alone():
-            taken = {name: _seconds(step) for name, step in steps.items()}
+            taken = {name: seconds(step) for name, step in steps.items()}
         if number >= WARM:
             for name, value in taken.items():
                 found[name].append(value)
     return {name: Times(tuple(values)) for name, values in found.items()}
 
 
-def _seconds(step: Callable[[], Tensor]) -> float:
+def seconds(step: Callable[[], Tensor]) -> float:
+    """Wall time of one step, the device's queue emptied."""
     start = time.perf_counter()
     out = step()
     if out.is_cuda:

@@ -18,15 +18,24 @@ from core.attention.base import Params, linear
 from core.cache import DecodingCache, KVCache
 from core.errors import ConfigError, InputError
 from core.lessons.shift import Later
+from core.memory.decode_cost import StepCost, ways
+from core.memory.shape import MLADims, of_mla
 from core.model import Model
 from core.positions import Position
 from core.types import Run, Step
 
-# Form -> what a decoder that uses it keeps and does.
+# Form, as in `core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
 FORMS: Mapping[str, str] = {
-    "absorbed": "absorbed: only latents are kept, nothing is expanded",
-    "kept": "expanded, keys and values of all heads kept",
-    "anew": "expanded anew at each step from the kept latents",
+    "absorbed": "latents are kept, and nothing is expanded",
+    "full": "keys and values of all heads are expanded once, and kept",
+    "expanded": "latents are kept, and all of them expanded anew at each step",
+}
+# Sizes of published layers (their config.json): DeepSeek-V2-Lite does not compress queries.
+PUBLISHED: Mapping[str, MLA] = {
+    "DeepSeek-V2-Lite": MLA(2048, 16, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128),
+    "DeepSeek-V3": MLA(
+        7168, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536
+    ),
 }
 SAME = ("scores", "weights", "heads", "out")  # what both forms compute
 MOST = 65_536  # tokens of context at most for a measurement
@@ -91,42 +100,21 @@ def differences(layer: LatentLayer, dtype: torch.dtype) -> dict[str, Difference]
     return found
 
 
-@dataclass(frozen=True)
-class Cost:
-    """One new token in one layer. operations: multiplications and additions, two a multiply-add; read from memory, in bytes:
-    cache, weights (of W^UK and W^UV), and expanded (keys and values that were just written)."""
-
-    operations: int
-    cache: int
-    weights: int
-    expanded: int = 0
-
-    @property
-    def read(self) -> int:
-        """Bytes read in all."""
-        return self.cache + self.weights + self.expanded
+def both_precisions(layer: LatentLayer) -> tuple[dict[str, Difference], dict[str, Difference]]:
+    """`differences` in float32 and in float64."""
+    return differences(layer, torch.float32), differences(layer, torch.float64)
 
 
-def costs(attention: MLA, context: int, element: int) -> dict[str, Cost]:
-    """Each form's cost for one new token that sees `context` tokens, itself included; element: bytes a number.
+def costs(attention: MLA, context: int) -> dict[str, StepCost]:
+    """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes a number.
 
-    What the forms share is left out: projecting h to queries, latent and k^R, and W_O. DeepSeek-V3 at 131,072 tokens:
-
-    >>> v3 = MLA(7168, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536)
-    >>> {name: (round(cost.operations / 1e9, 1), round(cost.cache / 1e6)) for name, cost in costs(v3, 131_072, 2).items()}
-    {'absorbed': (36.5, 151), 'kept': (10.8, 10737), 'anew': (4408.8, 151)}
+    >>> {form: round(cost.flops / 1e9, 1) for form, cost in costs(PUBLISHED["DeepSeek-V3"], 131_072).items()}
+    {'absorbed': 36.5, 'full': 10.7, 'expanded': 4408.7}
     """
-    a, n = attention, attention.n_heads
-    up = n * (a.qk_nope_head_dim + a.v_head_dim) * a.kv_lora_rank
-    wide = n * (a.head_dim + a.v_head_dim)  # numbers of a token's keys and values in all heads
-    latent = a.cached_elements_per_token()
-    in_latent_space = n * (latent + a.kv_lora_rank)
-    weights, kept = up * element, context * wide * element
-    return {
-        "absorbed": Cost(2 * (up + context * in_latent_space), context * latent * element, weights),
-        "kept": Cost(2 * (up + context * wide), kept, weights),
-        "anew": Cost(2 * context * (up + wide), context * latent * element, weights, kept),
-    }
+    a = attention
+    dims = MLADims(a.kv_lora_rank, a.qk_nope_head_dim, a.qk_rope_head_dim, a.v_head_dim, a.q_lora_rank)
+    found = ways(replace(of_mla(1, a.n_heads, dims), d_model=a.d_model), n_kv_heads=1)
+    return {form: found[form].cost(context) for form in FORMS}
 
 
 @torch.inference_mode()
@@ -146,15 +134,15 @@ def decoders(layer: LatentLayer, context: int) -> dict[str, Callable[[], Tensor]
         latents.length = context - 1
         return a.step(x, layer.params, layer.position, latents)
 
-    def kept() -> Tensor:
+    def full() -> Tensor:
         keys_values.length = context - 1
         return _step_with_kept(layer, x, keys_values)
 
-    def anew() -> Tensor:
+    def expanded() -> Tensor:
         latents.length = context - 1
         return a.fused(a.project(x, layer.params, layer.position, latents), layer.params)
 
-    return {"absorbed": absorbed, "kept": kept, "anew": anew}
+    return {"absorbed": absorbed, "full": full, "expanded": expanded}
 
 
 def _remembered(layer: LatentLayer, context: int) -> tuple[DecodingCache, DecodingCache]:

@@ -9,7 +9,7 @@ from core import load_model, run
 from core.attention import GQA, MLA
 from core.errors import ConfigError, InputError
 from core.lessons import absorbing
-from core.lessons.absorbing import Cost, LatentLayer, costs, decoders, differences, layer_of
+from core.lessons.absorbing import LatentLayer, costs, decoders, differences, layer_of
 from core.positions import Position, RoPE
 from tests.core.variants import LENGTH, SIZES, build, on_random
 
@@ -79,22 +79,22 @@ def test_concatenation_comes_after_the_up_projection_and_values_have_no_rotary_p
 
 
 def test_costs_are_those_counted_by_hand() -> None:
-    # 2 heads; a latent of 3, heads of 5 + 2, values of 7; up-projections of 2 (5 + 7) 3 = 72 numbers; 11 tokens of 4 bytes.
+    # 2 heads; a latent of 3, heads of 5 + 2, values of 7; up-projections of 2 (5 + 7) 3 = 72 numbers; 11 tokens of 2 bytes.
     tiny = MLA(d_model=13, n_heads=2, kv_lora_rank=3, qk_nope_head_dim=5, qk_rope_head_dim=2, v_head_dim=7)
-    assert costs(tiny, 11, 4) == {
-        "absorbed": Cost(2 * (72 + 11 * 2 * (3 + 2 + 3)), cache=11 * 5 * 4, weights=72 * 4),
-        "kept": Cost(2 * (72 + 11 * 2 * (7 + 7)), cache=11 * 28 * 4, weights=72 * 4),
-        "anew": Cost(2 * 11 * (72 + 28), cache=11 * 5 * 4, weights=72 * 4, expanded=11 * 28 * 4),
-    }
-    assert costs(tiny, 11, 4)["anew"].read == 220 + 288 + 1232
+    found = costs(tiny, 11)
+    assert {form: cost.flops for form, cost in found.items()} == {
+        "absorbed": 2 * 11 * 2 * (3 + 2 + 3), "full": 2 * 11 * 2 * (7 + 7), "expanded": 2 * 11 * (72 + 28),
+    }  # fmt: skip
+    assert {form: cost.traffic() for form, cost in found.items()} == {
+        "absorbed": 11 * 5 * 2, "full": 11 * 28 * 2, "expanded": 11 * 5 * 2 + 2 * 11 * 24 * 2,
+    }  # fmt: skip
 
 
 def test_deepseek_v3_at_131072_tokens_costs_what_is_known_of_it() -> None:
     v3 = MLA(7168, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536)
-    found = costs(v3, 131_072, 2)
-    # Without the up-projections of one token, which are 0.03 GFLOP: 36.5, 10.7 and 4,409 GFLOP; 151 MB and 10.7 GB.
-    assert [round(cost.operations / 1e9 - 0.0336, 1) for cost in found.values()] == [36.5, 10.7, 4408.8]
-    assert [round(cost.cache / 1e6) for cost in found.values()] == [151, 10_737, 151]
+    found = costs(v3, 131_072)
+    assert [round(cost.flops / 1e9) for cost in found.values()] == [37, 11, 4409]
+    assert [round(cost.cache_bytes / 1e6) for cost in found.values()] == [151, 10_737, 151]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

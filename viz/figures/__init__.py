@@ -2,7 +2,10 @@
 
 from viz.figures.compare_maps import difference_map, distance_map, weight_map
 from viz.figures.continuation import cache_growth, candidate_bars, continuation_map
+from viz.figures.cost_bars import cost_bars
 from viz.figures.dials import dials
+from viz.figures.flow import flow
+from viz.figures.flow_layout import boxes as flow_boxes
 from viz.figures.head_map import head_map
 from viz.figures.head_maps import head_maps
 from viz.figures.offline_page import offline_page
@@ -11,16 +14,21 @@ from viz.figures.position_curves import curves
 from viz.figures.position_maps import dimension_bars, signed_map
 from viz.figures.quality_map import quality_map
 from viz.figures.survey_map import survey_map
+from viz.figures.tensor_map import tensor_map
+from viz.figures.token_bars import token_bars
 
 __all__ = [
     "cache_growth",
     "candidate_bars",
     "continuation_map",
+    "cost_bars",
     "curves",
     "dials",
     "difference_map",
     "dimension_bars",
     "distance_map",
+    "flow",
+    "flow_boxes",
     "head_map",
     "head_maps",
     "offline_page",
@@ -28,5 +36,7 @@ __all__ = [
     "quality_map",
     "signed_map",
     "survey_map",
+    "tensor_map",
+    "token_bars",
     "weight_map",
 ]
