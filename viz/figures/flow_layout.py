@@ -13,7 +13,7 @@ from core.types import Step
 
 LANE, BESIDE = 60, 36  # numbers between lanes; between boxes of one lane
 ROOM = 68  # pixels above a row, for arrows and labels
-LABEL = 120  # numbers that a label is wide, about
+LABEL = 150  # numbers that a label is wide, where the figure is some 900 wide in all
 WIDEST = 420  # numbers; maps of all heads that would be wider show the chosen head alone
 MOST_PIXELS, LEAST_PIXELS = 72.0, 24.0  # of a box's height
 
@@ -87,13 +87,15 @@ def places_of(steps: Sequence[Step]) -> Places:
     return DECODING if "q_latent" in names else READING if "c_kv" in names else PLAIN
 
 
-def boxes(steps: Sequence[Step], kept: Collection[str], *, head: int = 0, pixels: float = 4.0) -> tuple[Box, ...]:
+def boxes(
+    steps: Sequence[Step], kept: Collection[str], *, head: int = 0, pixels: float = 4.0, label: float = LABEL
+) -> tuple[Box, ...]:
     """Every step that has a place, row by row and lane by lane. kept: names of what a decoder remembers; head: the one
-    that is shown where all of them would be too wide; pixels: a token's height."""
+    that is shown where all of them would be too wide; pixels: a token's height; label: numbers that a label is wide."""
     by_name, places = {step.name: step for step in steps}, places_of(steps)
     shown = [step for step in steps if step.name in places]
     rows = sorted({places[step.name][0] for step in shown})
-    starts, high = _lanes(shown, places), pixels * max(step.value.shape[-2] for step in shown)
+    starts, high = _lanes(shown, places, label), pixels * max(step.value.shape[-2] for step in shown)
     found = []
     for step in shown:
         row, lane, slot = places[step.name]
@@ -112,7 +114,7 @@ def extent(found: Sequence[Box]) -> tuple[float, float]:
     return max(max(box.right, box.x + LABEL) for box in found), max(box.bottom for box in found)
 
 
-def _lanes(shown: Sequence[Step], places: Places) -> dict[tuple[int, bool], float]:
+def _lanes(shown: Sequence[Step], places: Places, label: float) -> dict[tuple[int, bool], float]:
     """Where each lane begins, and its right slot (True)."""
     widths: dict[tuple[int, int], float] = {}
     for step in shown:
@@ -120,9 +122,10 @@ def _lanes(shown: Sequence[Step], places: Places) -> dict[tuple[int, bool], floa
         widths[lane, slot] = max(widths.get((lane, slot), 0.0), _width(step))
     starts, x = {}, 0.0
     for lane in sorted({lane for lane, _ in widths}):
-        left = max(widths.get((lane, 0), 0.0), LABEL) + BESIDE
+        left = max(widths.get((lane, 0), 0.0), label) + BESIDE
         starts[lane, False], starts[lane, True] = x, x + left
-        x += max(left + widths.get((lane, 1), 0.0), widths.get((lane, ALL), 0.0)) + LANE
+        right = left + max(widths[lane, 1], label - LANE) if (lane, 1) in widths else 0.0
+        x += max(right, widths.get((lane, ALL), 0.0), label - LANE) + LANE
     return starts
 
 

@@ -24,9 +24,9 @@ _INTRO = (
 )
 _ARGUMENT = (
     r"1. A score needs $k^C_u \cdot q^C_t = (W^{UK} c^{KV}_u) \cdot q^C_t$: a product for each remembered token $u$.",
-    r"2. That is $c^{KV}_u \cdot (W^{UK\top} q^C_t)$. The bracket has the new token alone in it: call it $\tilde q_t$, made once.",
-    r"3. An output needs $\sum_u p_{t,u} W^{UV} c^{KV}_u = W^{UV} \sum_u p_{t,u}\, c^{KV}_u$: mix latents first, call that $z_t$, "
-    r"and expand the mix once.",
+    r"2. That is $c^{KV}_u \cdot (W^{UK\top} q^C_t)$. The bracket has the new token alone in it: call it $\tilde q_t$.",
+    r"3. An output needs $\sum_u p_{t,u} W^{UV} c^{KV}_u = W^{UV} \sum_u p_{t,u}\, c^{KV}_u$: mix the latents first, call "
+    r"the mix $z_t$, and expand it once.",
     r"4. So all heads read one key, $[c^{KV}_u; k^R_u]$, and one value, $c^{KV}_u$: multi-query attention in latent space.",
     r"5. Had position gone into $k^C$, the key would be $R_u W^{UK} c^{KV}_u$, and $R_u$, which differs from token to token, "
     r"would stand between. That is why $k^R$ travels apart.",
@@ -67,7 +67,7 @@ def _settle(choices: InsideMLA, steps: tuple[Step, ...]) -> tuple[InsideMLA, lis
 def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA, look: Theme) -> None:
     each = diagram("latent", here, pixels_a_token(len(here.run.tokens)), steps)
     on_pick = partial(_picked, each)
-    picture(each, choices, extent(each.boxes)[0], look, on_pick, choices.line, key="absorbed")
+    picture(each, extent(each.boxes)[0], look, on_pick, choices.line, key="absorbed")
     latent = a.cached_elements_per_token()
     st.caption(
         f"The same scale and colours as before. Each head's query is now {a.kv_lora_rank} + {a.qk_rope_head_dim} = {latent} "

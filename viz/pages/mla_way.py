@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +17,7 @@ from viz.address import mirror
 from viz.components.chart import Area, chart
 from viz.figures import flow, flow_boxes
 from viz.figures.flow import words
-from viz.figures.flow_layout import Box, extent, pixels_a_token
+from viz.figures.flow_layout import LABEL, Box, extent, pixels_a_token
 from viz.mla_view import InsideMLA
 from viz.pages import mla_told, mla_words
 from viz.pages.mla_state import Layered, address, begin, controls, read
@@ -57,13 +57,16 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
     choices, notes, here, row = begin(choices)
     choices, more, beside = _beside(choices, row)
     pixels = pixels_a_token(max(len(each.run.tokens) for each in (here, beside) if each is not None))
-    sides = [diagram("latent", here, pixels)] + ([] if beside is None else [diagram("beside", beside, pixels)])
+    both = {"latent": here} | ({} if beside is None else {"beside": beside})
+    sides = [diagram(side, layered, pixels) for side, layered in both.items()]
+    wide = max(extent(each.boxes)[0] for each in sides)
+    # Labels have their size in pixels: the more numbers a figure is wide, the more of them a label takes.
+    sides = [diagram(each.side, each.here, pixels, label=wide / 6) for each in sides]
     wide = max(extent(each.boxes)[0] for each in sides)
     for column, each in zip(st.columns(2, gap="medium"), sides, strict=False):
         with column:
-            picture(
-                each, choices, wide, look, partial(_picked, each), choices.tensor if choices.side == each.side else ""
-            )
+            picked = choices.tensor if choices.side == each.side else ""
+            picture(each, wide, look, partial(_picked, each), picked)
             st.caption(_facts(each.here))
     st.caption(_LEGEND)
     chosen = next((each for each in sides if each.side == choices.side), sides[0])
@@ -78,16 +81,18 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
     return choices, notes + more + even_more
 
 
-def diagram(side: str, here: Layered, pixels: float, steps: tuple[Step, ...] = ()) -> Drawn:
+def diagram(side: str, here: Layered, pixels: float, steps: tuple[Step, ...] = (), label: float = LABEL) -> Drawn:
     """A layer's steps (those to read with, if none are given) and where their boxes stand."""
     trace = here.run.layers[here.layer]
     steps = steps or trace.steps
-    return Drawn(side, here, steps, flow_boxes(steps, set(trace.cache.tensors), head=here.head, pixels=pixels))
+    return Drawn(
+        side, here, steps, flow_boxes(steps, set(trace.cache.tensors), head=here.head, pixels=pixels, label=label)
+    )
 
 
 def picture(
-    each: Drawn, choices: InsideMLA, wide: float, look: Theme, on_pick, tensor_name: str, key: str = ""
-) -> None:  # type: ignore[no-untyped-def]
+    each: Drawn, wide: float, look: Theme, on_pick: Callable[[tuple[int, int]], None], picked: str, key: str = ""
+) -> None:
     """A diagram whose boxes can be picked."""
     here, names = each.here, [box.step.name for box in each.boxes]
     title = f"{here.title} · layer {here.layer}"
@@ -97,7 +102,7 @@ def picture(
     chart(
         figure, key_name=f"figure_flow_{key or each.side}", alt=f"{title}. From h to the output: {told}.", areas=areas,
         file_name=f"headlight-{here.name}-layer{here.layer}-flow", on_pick=on_pick,
-        picked=(names.index(tensor_name) if tensor_name in names else -1, 0),
+        picked=(names.index(picked) if picked in names else -1, 0),
     )  # fmt: skip
 
 
