@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,10 +12,11 @@ from core.attention import GQA, MLA
 from core.errors import ConfigError, InputError
 from core.lessons import absorbing
 from core.lessons.absorbing import LatentLayer, costs, decoders, differences, layer_of
+from core.lessons.checks import facts
 from core.positions import Position, RoPE
 from tests.core.variants import LENGTH, SIZES, build, on_random
 
-R = SIZES["qk_rope_head_dim"]
+R, N = SIZES["qk_rope_head_dim"], SIZES["n_heads"]
 ENCODINGS = {"none": Position(), "rope": RoPE(R, layout="interleaved")}
 SHIPPED = ("mla-rope", "mla-none", "mla-sinusoidal")
 
@@ -133,3 +136,16 @@ def test_the_trained_siblings_agree_with_themselves(name: str, sentence: str) ->
 def test_a_model_without_a_latent_is_told_so(minilm, sentence: str) -> None:
     with pytest.raises(InputError, match="MiniLM keeps no latent: its attention is MHA, not MLA"):
         layer_of(minilm, run(minilm, sentence), 0)
+
+
+def test_what_settles_the_often_told_is_read_from_the_layer(minilm, sentence: str) -> None:
+    trace = on_random(build(MLA), RoPE(R, layout="interleaved")).attend()
+    found = facts(trace)
+    assert (found["first"], found["last"], found["between"]) == (0.0, 0.0, 0.0)
+    assert found["own"] > 0.1 and found["scale"] == trace.scale
+    moved = replace(trace, projections=tuple(
+        replace(s, value=s.value + torch.arange(N)[:, None, None]) if s.name == "k" else s for s in trace.projections
+    ))  # fmt: skip
+    assert facts(moved)["between"] == pytest.approx(N - 1) and facts(moved)["last"] == pytest.approx(N - 1)
+    with pytest.raises(InputError, match="it is no MLA"):
+        facts(run(minilm, sentence, layers=[0]).layers[0])
