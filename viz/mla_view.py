@@ -27,8 +27,8 @@ class InsideMLA:
     section: str = "way"
     model: str = "mla-rope"
     beside: str = "mha-rope"
-    layer: int = 1
-    head: int = 0
+    layer: int = 2
+    head: int = 3
     tensor: str = "c_kv"
     side: str = "latent"
     line: str = "q_latent"

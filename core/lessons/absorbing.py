@@ -109,7 +109,7 @@ def costs(attention: MLA, context: int) -> dict[str, StepCost]:
     """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes a number.
 
     >>> {form: round(cost.flops / 1e9, 1) for form, cost in costs(PUBLISHED["DeepSeek-V3"], 131_072).items()}
-    {'absorbed': 36.5, 'full': 10.7, 'expanded': 4408.7}
+    {'absorbed': 36.5, 'full': 10.7, 'expanded': 4408.8}
     """
     a = attention
     dims = MLADims(a.kv_lora_rank, a.qk_nope_head_dim, a.qk_rope_head_dim, a.v_head_dim, a.q_lora_rank)

@@ -120,7 +120,8 @@ def test_the_button_of_each_box_lies_over_its_bars(open_page: Opener) -> None:
     script = f"""(() => {{ const p = {plot("figure_flow_latent")}, l = p._fullLayout, r = p.getBoundingClientRect();
         const bars = p._fullData[0], at = (i) => r.x + l.xaxis._offset + l.xaxis.l2p(bars.base[i] + bars.x[i] / 2);
         const y = (i) => r.y + l.yaxis._offset + l.yaxis.l2p(bars.y[i]);
-        return bars.customdata.map((told, i) => [told, document.elementFromPoint(at(i), y(i))?.getAttribute('aria-label')]); }})()"""
+        const name = (i) => document.elementFromPoint(at(i), y(i))?.getAttribute('aria-label');
+        return bars.customdata.map((told, i) => [told, name(i)]); }})()"""
     page.evaluate(f"{plot('figure_flow_latent')}.scrollIntoView({{block: 'start'}})")
     page.set_viewport_size({"width": 1280, "height": 1400})
     until(page, f"{plot('figure_flow_latent')}.getBoundingClientRect().y >= 0")

@@ -206,5 +206,5 @@ def test_the_notebook_code_of_each_section_runs(section: str) -> None:
     app.session_state[key] = True
     fine(app.run())
     names: dict[str, object] = {}
-    exec(app.code[0].value, names)  # noqa: S102  # the page's own code
+    exec(app.code[0].value, names)  # the page's own code
     assert "model" in names

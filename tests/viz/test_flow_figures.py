@@ -165,6 +165,14 @@ def test_a_heatmap_is_the_tensor(minilm, smollm2, sentence: str, name: str) -> N
         )
 
 
+def test_weights_where_nothing_may_be_seen_are_blank(smollm2, sentence: str) -> None:
+    result = run(smollm2, sentence, layers=[3])
+    trace = result.layers[3]
+    shown = tensor_map(trace.step("weights"), 2, result.tokens.pieces, "t", mask=trace.mask.numpy()).data[0].z
+    assert (np.isnan(shown) == ~trace.mask.numpy()).all()
+    np.testing.assert_array_equal(shown[trace.mask], trace.weights[2][trace.mask])
+
+
 def test_tokens_on_a_heatmap_are_never_markup_and_long_texts_still_name_theirs() -> None:
     step = Step("h", "h", ("q_len", "d_model"), torch.ones(60, 3))
     figure = tensor_map(step, 0, ("<b>x</b>", "$a$", *["w"] * 58), "t")

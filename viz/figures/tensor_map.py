@@ -15,14 +15,19 @@ MAX_LABELS = 48  # more do not fit beside the map; hovering still names every to
 _MAPS = ("weights",)  # what is between 0 and 1 and has the ramp of weights
 
 
-def tensor_map(step: Step, head: int, pieces: Sequence[str], title: str, *, theme: Theme = LIGHT) -> go.Figure:
+def tensor_map(
+    step: Step, head: int, pieces: Sequence[str], title: str, *, mask: np.ndarray | None = None, theme: Theme = LIGHT
+) -> go.Figure:
     """A step's matrix of one head, or the one that all heads share; the first token on top.
 
     pieces: of the tokens, in plain text; title: Plotly's text. Numbers of both signs have diverging colours up to the
-    largest one; weights the ramp from 0 to 1, where 0 is blank. Minus infinity is blank.
+    largest one; weights the ramp from 0 to 1. mask (rows, columns): False where nothing may be seen, which is blank, as
+    minus infinity is.
     """
     values = step.of_head(head).float().cpu().numpy()
     values = np.where(np.isfinite(values), values, np.float32("nan"))
+    if mask is not None:
+        values = np.where(mask, values, np.float32("nan"))
     names = labels(tuple(pieces))
     across = step.axes[-1] == "kv_len"
     limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0

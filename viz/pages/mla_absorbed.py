@@ -70,7 +70,8 @@ def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA,
     picture(each, extent(each.boxes)[0], look, on_pick, choices.line, key="absorbed")
     latent = a.cached_elements_per_token()
     st.caption(
-        f"The same scale and colours as before. Each head's query is now {a.kv_lora_rank} + {a.qk_rope_head_dim} = {latent} "
+        "Width, height and colours as in the first diagram, on a scale of its own. "
+        f"Each head's query is now {a.kv_lora_rank} + {a.qk_rope_head_dim} = {latent} "
         f"numbers wide instead of {a.head_dim}: more arithmetic a token, but only {latent} numbers a token are read, for all "
         f"{a.n_heads} heads together, instead of {a.n_heads * (a.head_dim + a.v_head_dim)}. {_STAYS}"
     )

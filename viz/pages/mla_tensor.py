@@ -31,7 +31,8 @@ def tensor(here: Layered, step: Step, steps: tuple[Step, ...], look: Theme, *, n
     left, right = st.columns([5, 2], gap="medium")
     with left:
         title = f"{symbol}{which} · {here.title}, layer {here.layer}"
-        figure = tensor_map(step, head, here.run.tokens.pieces, title, theme=look)
+        mask = here.run.layers[here.layer].mask.cpu().numpy() if step.name == "weights" else None
+        figure = tensor_map(step, head, here.run.tokens.pieces, title, mask=mask, theme=look)
         rows, columns = step.value.shape[-2:]
         alt = f"{ABOUT[step.name][0]}{which}: {rows} tokens by {columns} numbers. {_range(step, head)}"
         picture(figure, name, alt)
