@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -20,50 +19,13 @@ from torch import Tensor
 from transformers import DeepseekV2Config, DynamicCache
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention, DeepseekV2RotaryEmbedding
 
-from core.attention import GQA, MHA, MLA, MQA, Attention
 from core.cache import DecodingCache
-from core.positions import Position, RoPE
+from core.measured.layers import SIZES, filled, random_params, stepper
+from core.timing import seconds
 
-D_MODEL, N_HEADS, HEAD_DIM = 2048, 16, 128
-LATENT = MLA(D_MODEL, N_HEADS, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128)
-ROWS: dict[str, tuple[Attention, Position]] = {
-    "MHA": (MHA(D_MODEL, N_HEADS, HEAD_DIM), RoPE(HEAD_DIM)),
-    "GQA, 4 KV heads": (GQA(D_MODEL, N_HEADS, HEAD_DIM, n_kv_heads=4), RoPE(HEAD_DIM)),
-    "MQA": (MQA(D_MODEL, N_HEADS, HEAD_DIM), RoPE(HEAD_DIM)),
-    "MLA re-expanded": (LATENT, RoPE(64, layout="interleaved")),
-    "MLA absorbed": (LATENT, RoPE(64, layout="interleaved")),
-}
-
+LAYERS = SIZES["v2-lite"]
+LATENT = LAYERS["absorbed"].attention
 PEER = "MLA, transformers"
-
-
-def filled(attention: Attention, position: Position, params: dict[str, Tensor], length: int) -> DecodingCache:
-    """A cache that remembers `length` random tokens, written in pieces of 1,024."""
-    cache = DecodingCache(capacity=length + 1)
-    like = next(iter(params.values()))
-    for _ in range(0, length, 1024):
-        x = torch.randn(min(1024, length), D_MODEL, dtype=like.dtype, device=like.device)
-        # One token is enough to know the shapes; the numbers are noise anyway.
-        one = attention.project(x[:1], params, position, DecodingCache(1)).cache.tensors
-        cache.extend(
-            **{name: torch.randn_like(t.expand(*t.shape[:-2], len(x), t.shape[-1])) for name, t in one.items()}
-        )
-    return cache
-
-
-def stepper(name: str, params: dict[str, Tensor], cache: DecodingCache) -> Callable[[], Tensor]:
-    """One decoding step that leaves the cache as long as it found it."""
-    attention, position = ROWS[name]
-    like = next(iter(params.values()))
-    x, length = torch.randn(1, D_MODEL, dtype=like.dtype, device=like.device), cache.length
-
-    def step() -> Tensor:
-        cache.length = length
-        if name == "MLA re-expanded":
-            return attention.fused(attention.project(x, params, position, cache), params)
-        return attention.step(x, params, position, cache)
-
-    return step
 
 
 class Peer:
@@ -71,7 +33,8 @@ class Peer:
 
     def __init__(self, length: int, dtype: torch.dtype, device: str) -> None:
         config = DeepseekV2Config(
-            hidden_size=D_MODEL, num_attention_heads=N_HEADS, num_key_value_heads=N_HEADS, q_lora_rank=None,
+            hidden_size=LATENT.d_model, num_attention_heads=LATENT.n_heads, num_key_value_heads=LATENT.n_heads,
+            q_lora_rank=None,
             kv_lora_rank=LATENT.kv_lora_rank, qk_nope_head_dim=LATENT.qk_nope_head_dim,
             qk_rope_head_dim=LATENT.qk_rope_head_dim, v_head_dim=LATENT.v_head_dim, num_hidden_layers=1,
             attn_implementation="sdpa",
@@ -83,7 +46,7 @@ class Peer:
         k_rope = torch.randn(1, 1, length, LATENT.qk_rope_head_dim, **make)
         self.cache.update(c_kv, k_rope, 0)
         self._kept = self.cache.layers[0].keys, self.cache.layers[0].values
-        self._x = torch.randn(1, 1, D_MODEL, **make)
+        self._x = torch.randn(1, 1, LATENT.d_model, **make)
         self._turns = DeepseekV2RotaryEmbedding(config).to(device)(self._x, torch.tensor([[length]], device=device))
 
     @property
@@ -105,15 +68,6 @@ def copy_bandwidth(device: str) -> float:
     return 2 * source.numel() / statistics.median(times[2:])
 
 
-def seconds(step: Callable[[], Tensor]) -> float:
-    """Wall time of one step, the device's queue emptied."""
-    start = time.perf_counter()
-    out = step()
-    if out.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 @torch.inference_mode()
 def main() -> None:
     """Runs every length and prints its table."""
@@ -125,15 +79,16 @@ def main() -> None:
     options = parser.parse_args()
     make = {"dtype": getattr(torch, options.dtype), "device": options.device}
     bandwidth = copy_bandwidth(options.device) if options.device.startswith("cuda") else 0.0
+    generator = torch.Generator(options.device).manual_seed(0)
     for length in options.lengths:
         steps: dict[str, Callable[[], Tensor]] = {}
         caches: dict[str, DecodingCache | Peer] = {}
         weights: dict[str, int] = {}
-        for name, (attention, position) in ROWS.items():
-            params = {key: torch.randn(*shape, **make) / 45 for key, shape in attention.shapes().items()}
-            caches[name] = filled(attention, position, params, length)
-            steps[name] = stepper(name, params, caches[name])
-            weights[name] = sum(t.numel() * t.element_size() for t in params.values())
+        for layer in LAYERS.values():
+            params = random_params(layer, torch.empty(0, **make), generator)
+            cache = filled(layer, params, length, generator)
+            caches[layer.title], steps[layer.title] = cache, stepper(layer, params, cache, generator)
+            weights[layer.title] = sum(t.numel() * t.element_size() for t in params.values())
         peer = Peer(length, make["dtype"], options.device)
         steps[PEER], caches[PEER], weights[PEER] = peer.step, peer, weights["MLA absorbed"]
         times: dict[str, list[float]] = {name: [] for name in steps}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ import torch
 from core.checkpoints.gguf_llama import Progress
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
+from core.measured.timing import Measurement, Timing
 from core.model import Readable, run, within
 from core.registry import MODELS, ModelRow, lookup, own
 from core.types import Run, Tokens
@@ -85,6 +87,15 @@ class Engine:
         self._models: dict[str, Readable] = {}
         self._loading = threading.Lock()
         self._running = threading.Lock()
+        self._measurement: Measurement | None = None
+        self._measuring = threading.Lock()
+
+    @property
+    def device_name(self) -> str:
+        """The device in words: what kind, and which one or how many threads."""
+        if self.device.type == "cuda":
+            return f"CUDA, {torch.cuda.get_device_name(self.device)}"
+        return f"{self.device.type.upper()}, {platform.machine()}, {torch.get_num_threads()} threads"
 
     def loaded(self, name: str) -> bool:
         """Whether `model(name)` answers at once."""
@@ -132,6 +143,18 @@ class Engine:
     def alone(self) -> AbstractContextManager[object]:
         """With it nothing else runs on the device: for a round of a measurement, or a pass that is no plain run."""
         return self._running
+
+    def measure(self, timing: Timing) -> Measurement:
+        """Starts a measurement in the background, step by step alone on the device; one at a time.
+
+        Raises InputError while another is under way.
+        """
+        with self._measuring:
+            if self._measurement is not None and self._measurement.running:
+                raise InputError("another measurement is under way on this machine; it ends within a minute or two")
+            self._measurement = Measurement(timing, self.alone)
+            self._measurement.start()
+            return self._measurement
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
         """`core.run` within the limits, alone on the device."""

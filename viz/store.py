@@ -19,11 +19,14 @@ from core.engine import Engine
 from core.errors import InputError
 from core.lessons.latent import Sample
 from core.lessons.latent import sample as read_sample
+from core.measured.held import Held, growth
+from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
 from core.types import Run
 
 RUNS_BYTES = 256 * 2**20
+HELD_BYTES = 8 * 2**20
 SAMPLES_BYTES = 64 * 2**20
 MEASUREMENTS = 64
 
@@ -57,6 +60,12 @@ def model(name: str) -> Readable:
     place.empty()
     _calm_the_collector()
     return loaded
+
+
+@st.cache_resource(show_spinner=False)
+def catalogue() -> dict[str, Published]:
+    """Slug -> published model with its cache's shape; a hundred kilobytes, read once."""
+    return published()
 
 
 def add_model(path_or_id: str) -> None:
@@ -116,10 +125,12 @@ def measured(
     what: tuple[str, int], make: Callable[[], Mapping[str, Callable[[], Tensor]]], again: bool = False
 ) -> dict[str, Times]:
     """How long some steps take on this machine, kept for all visitors until somebody measures again; a round at a time."""
-    kept, lock = _measurements()
+    kept, lock, one_at_a_time = _measurements()
     with lock:
         found = kept.get(what)
-    if found is None or again:
+    if found is not None and not again:
+        return found
+    with one_at_a_time:
         with engine().alone():
             steps = make()
         found = alternate(steps, alone=engine().alone)
@@ -129,8 +140,38 @@ def measured(
 
 
 @st.cache_resource(show_spinner=False)
-def _measurements() -> tuple[LRUCache[tuple[str, int], dict[str, Times]], threading.Lock]:
-    return LRUCache(MEASUREMENTS), threading.Lock()  # a few dozen numbers each
+def _measurements() -> tuple[LRUCache[tuple[str, int], dict[str, Times]], threading.Lock, threading.Lock]:
+    return LRUCache(MEASUREMENTS), threading.Lock(), threading.Lock()  # a few dozen numbers each
+
+
+def held(name: str, ids: tuple[int, ...], on_token: Callable[[int], object] = lambda number: None) -> Held:
+    """What a model's caches hold after each of the tokens. on_token: called with the number of those read, while it is new."""
+    kept, lock = _held()
+    with lock:
+        found = kept.get((name, ids))
+    if found is not None:
+        return found
+    for result in growth(model(name), ids, engine().alone):
+        found = result
+        on_token(len(result.held))
+    if found is None:
+        raise InputError("there is nothing to read: give at least one token")
+    with lock:
+        if found.nbytes <= HELD_BYTES:
+            kept[name, ids] = found
+    return found
+
+
+def is_held(name: str, ids: tuple[int, ...]) -> bool:
+    """Whether `held` answers at once."""
+    kept, lock = _held()
+    with lock:
+        return (name, ids) in kept
+
+
+@st.cache_resource(show_spinner=False)
+def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock]:
+    return LRUCache(HELD_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
 
 
 def _calm_the_collector() -> None:

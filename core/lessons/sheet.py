@@ -1,10 +1,10 @@
-"""A lesson's numbers as CSV."""
+"""Numbers as CSV: a tensor, or rows of any kind."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
@@ -24,4 +24,21 @@ def to_csv(values: Tensor, columns: Sequence[object], corner: str) -> str:
     writer.writerow([corner, *columns])
     for number, row in enumerate(values.tolist()):
         writer.writerow([number, *("" if value != value else f"{value:.10g}" for value in row)])
+    return sheet.getvalue()
+
+
+def rows_to_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows of words and numbers under their headings; floats to ten digits.
+
+    >>> print(rows_to_csv(["model", "bytes"], [["MLA, absorbed", 576], ["MHA", 0.1 + 0.2]]))
+    model,bytes
+    "MLA, absorbed",576
+    MHA,0.3
+    <BLANKLINE>
+    """
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(headings)
+    for row in rows:
+        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in row])
     return sheet.getvalue()

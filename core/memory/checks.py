@@ -35,14 +35,14 @@ def positive(name: str, value: object, most: float) -> float:
         float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value <= most else math.nan
     )
     if not 0 < number <= most:
-        raise ConfigError(f"{name} ({told(value)}) must be a number above 0 and at most {most:,}")
+        raise ConfigError(f"{name} ({told(value)}) must be a number above 0 and at most {most:,.0f}")
     return number
 
 
 def told(value: object) -> str:
     """A value as a sentence may hold it: short, on one line."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value:,}" if abs(value) < 10**21 else "a number of more than 20 digits"
+        return f"{value:,}" if isinstance(value, float) or abs(value) < 10**21 else "a number of more than 20 digits"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):

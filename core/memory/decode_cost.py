@@ -14,6 +14,7 @@ step whatever the batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -102,10 +103,23 @@ def ways(shape: CacheShape, n_kv_heads: int) -> Mapping[str, Way]:
     wide = dims.qk_nope_head_dim + dims.qk_rope_head_dim
     kept = Heads(n, wide, dims.v_head_dim)
     return found | {
-        "full": Way("MLA, keys and values kept", n, kept, wide, dims.v_head_dim, weights),
+        "full": Way("MLA, full K and V", n, kept, wide, dims.v_head_dim, weights),
         "absorbed": Way("MLA absorbed", n, dims.row, dims.row.elements, dims.kv_lora_rank, weights),
-        "expanded": Way("MLA, expanded anew each step", n, dims.row, wide, dims.v_head_dim, weights, up),
+        "expanded": Way("MLA expanded anew", n, dims.row, wide, dims.v_head_dim, weights, up),
     }
+
+
+def plain(shape: CacheShape) -> bool:
+    """Whether every layer attends to every remembered token in the same way, which is what is counted here."""
+    group = shape.groups[0]
+    alike = len(shape.groups) == 1 and group.row is not None and group.grows and group.every == 1
+    return alike and not group.indexer and not shape.indexer_dim and shape.d_model is not None
+
+
+def own_kv_heads(shape: CacheShape) -> int:
+    """KV heads that a model has; for MLA 8, or as many as divide its heads."""
+    row = shape.groups[0].row
+    return row.n_kv_heads if isinstance(row, Heads) else math.gcd(8, shape.n_heads)
 
 
 def latent_of(shape: CacheShape) -> MLADims:
@@ -132,3 +146,18 @@ def _weights(d_model: int, n_heads: int, dims: MLADims) -> int:
     down, up = d_model * dims.row.elements, dims.kv_lora_rank * n_heads * (dims.qk_nope_head_dim + dims.v_head_dim)
     asked = dims.q_lora_rank * (d_model + queries) if dims.q_lora_rank else d_model * queries
     return asked + down + up + n_heads * dims.v_head_dim * d_model
+
+
+def flop(operations: int | float) -> str:
+    """Floating-point operations by thousands, four digits.
+
+    >>> flop(36_507_222_016), flop(4_408_783_929_344)
+    ('36.51 GFLOP', '4.409 TFLOP')
+    """
+    step = 0
+    while operations >= 1000 and step < len(_UNITS) - 1:
+        operations, step = operations / 1000, step + 1
+    return f"{operations:.4g} {_UNITS[step]}"
+
+
+_UNITS = ("FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP", "EFLOP")

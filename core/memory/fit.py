@@ -26,7 +26,8 @@ def weights_bytes(parameters: int, precision: Precision) -> int:
 def tokens_that_fit(
     shape: CacheShape, room: int, precision: Precision, batch: int = 1, *, reserved: bool = False
 ) -> int | None:
-    """The longest context whose cache for `batch` sequences takes at most `room` bytes; None where none is too long.
+    """The longest context whose cache for `batch` sequences takes at most `room` bytes; None where no context is too long
+    (of those that are counted here, up to MAX_TOKENS).
 
     reserved: as an engine reserves it, every layer whole pages for every token (`reserved_bytes_at`).
     """

@@ -169,8 +169,15 @@ class CacheShape:
 
 
 def of_heads(
-    n_layers: int, n_heads: int, n_kv_heads: int, head_dim: int, v_head_dim: int | None = None, *, name: str = "", native: str = "bf16",
-) -> CacheShape:  # fmt: skip
+    n_layers: int,
+    n_heads: int,
+    n_kv_heads: int,
+    head_dim: int,
+    v_head_dim: int | None = None,
+    *,
+    name: str = "",
+    native: str = "bf16",
+) -> CacheShape:
     """A model whose layers all keep keys and values of n_kv_heads heads.
 
     >>> of_heads(126, n_heads=128, n_kv_heads=8, head_dim=128).groups[0].elements

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from core.memory.checks import MAX_BATCH, MAX_TOKENS, whole
 from core.memory.precision import Precision
-from core.memory.shape import CacheShape
+from core.memory.shape import CacheShape, Heads, LayerGroup
 
 PAGE = 16  # tokens that an engine with pages reserves at once (vLLM's default block)
 
@@ -57,11 +57,47 @@ def bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int =
 def reserved_bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int = 1, page: int = PAGE) -> int:
     """Bytes that an engine reserves which gives every layer whole pages for every token, windows or not.
 
-    So it is in an engine that has one table of pages for all layers (vLLM's log counts tokens that way).
+    So it is in an engine that has one table of pages for all layers (vLLM's log counts tokens that way). Compressed caches
+    keep their windows.
     """
     whole("context", context, MAX_TOKENS)
     whole("batch", batch, MAX_BATCH)
     whole("page", page, MAX_TOKENS)
     tokens = -(-context // page) * page
-    elements = sum(group.count * group.elements * (tokens // group.every) for group in shape.groups)
+    elements = sum(group.count * group.elements * _reserved_rows(shape, group, tokens) for group in shape.groups)
     return batch * math.ceil(elements * precision.bytes_per_element)
+
+
+def _reserved_rows(shape: CacheShape, group: LayerGroup, tokens: int) -> int:
+    # An engine that runs compressed caches at all has windows, too.
+    return min(tokens, group.window or tokens) if shape.compressed and group.window else tokens // group.every
+
+
+PARTS = ("keys", "values", "one", "latent", "rotated", "indexer")
+
+
+def parts_at(shape: CacheShape, context: int, precision: Precision, batch: int = 1) -> dict[str, int]:
+    """`bytes_at` by what is kept: keys, values, "one" vector that is both, the latent, its rotated key, an indexer's keys.
+
+    Parts that are nothing are left out; the first takes what rounding leaves, so that they add up.
+    """
+    counts = dict.fromkeys(PARTS, 0)
+    for group in shape.groups:
+        rows = group.count * group.rows(context)
+        for name, elements in _row_parts(group).items():
+            counts[name] += rows * elements
+    whole_size = bytes_at(shape, context, precision, batch)
+    sizes = {name: int(batch * count * precision.bytes_per_element) for name, count in counts.items() if count}
+    return {
+        name: size + (whole_size - sum(sizes.values()) if i == 0 else 0) for i, (name, size) in enumerate(sizes.items())
+    }
+
+
+def _row_parts(group: LayerGroup) -> dict[str, int]:
+    row = group.row
+    if isinstance(row, Heads):
+        keys, values = row.n_kv_heads * row.head_dim, row.n_kv_heads * row.v_head_dim
+        return {"keys" if values else "one": keys, "values": values, "indexer": group.indexer}
+    return (
+        {} if row is None else {"latent": row.kv_lora_rank, "rotated": row.qk_rope_head_dim, "indexer": group.indexer}
+    )

@@ -22,7 +22,7 @@ def with_kv_heads(shape: CacheShape, n_kv_heads: int) -> CacheShape:
 
 
 def as_mha(shape: CacheShape) -> CacheShape:
-    """Every query head with keys and values of its own. Of MLA: the latent expanded for each head, its key with the rotated part."""
+    """Every query head with keys and values of its own. Of MLA: the latent expanded for each head, rotated part included."""
     return with_kv_heads(shape, shape.n_heads)
 
 

@@ -11,7 +11,7 @@ _DECIMAL = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
-def decimal(size: float) -> str:
+def decimal(size: int | float) -> str:
     """Four significant digits, by thousands.
 
     >>> decimal(70_272), decimal(999), decimal(67_645_734_912)
@@ -20,7 +20,7 @@ def decimal(size: float) -> str:
     return _scaled(size, 1000, _DECIMAL)
 
 
-def binary(size: float) -> str:
+def binary(size: int | float) -> str:
     """Four significant digits, by 1024.
 
     >>> binary(70_272), binary(1_223_294_976)
@@ -29,7 +29,7 @@ def binary(size: float) -> str:
     return _scaled(size, 1024, _BINARY)
 
 
-def exact(size: float) -> str:
+def exact(size: int | float) -> str:
     """All digits.
 
     >>> exact(516_096.0), exact(6.5)
@@ -38,14 +38,14 @@ def exact(size: float) -> str:
     return f"{size:,.0f} B" if size == int(size) else f"{size:,} B"
 
 
-def _scaled(size: float, base: int, units: tuple[str, ...]) -> str:
+def _scaled(size: int | float, base: int, units: tuple[str, ...]) -> str:
     step = 0
     while size >= base and step < len(units) - 1:
         size, step = size / base, step + 1
     return f"{size:,.4g} {units[step]}" if size < 1000 else f"{size:,.0f} {units[step]}"
 
 
-def number(value: Fraction | float) -> str:
+def number(value: Fraction | int | float) -> str:
     """A whole number with separators, else its digits.
 
     >>> number(Fraction(17, 16)), number(2), number(Fraction(1024))

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from core.memory.claim import AFTER, BEFORE, PUBLISHED, fewer_numbers, less, steps
+from core.memory.published import published
 from core.memory.shape import of_heads
 from core.memory.sizes import elements_per_token
 
@@ -39,3 +40,9 @@ def test_64_kv_heads_would_not_give_the_published_number() -> None:
     found = steps(before=of_heads(95, 64, 64, 128))
     assert less(found[0].bytes, found[-1].bytes) > 0.99
     assert found[0].bytes > 400e3 > steps()[0].bytes  # Figure 1b draws less than 400 KB a token
+
+
+def test_both_models_are_those_of_the_catalogue() -> None:
+    table = published()
+    assert (table["deepseek-67b"].shape.groups, table["deepseek-v2-236b"].shape.groups) == (BEFORE.groups, AFTER.groups)
+    assert table["deepseek-v2-236b"].shape.mla == AFTER.mla and not table["deepseek-67b"].verified

@@ -12,7 +12,7 @@ from core.lessons.absorbing import LatentLayer
 from core.positions import RoPE
 from core.types import Step
 from tests.core.variants import LENGTH, SIZES, build, on_random
-from viz.figures import cost_bars, flow, flow_boxes, tensor_map, token_bars
+from viz.figures import flow, flow_boxes, form_bars, tensor_map, token_bars
 from viz.figures.flow import SYMBOLS, words
 from viz.figures.flow_layout import DECODING, PLAIN, READING, WIDEST, extent, pixels_a_token
 from viz.theme import DARK, LIGHT
@@ -186,7 +186,7 @@ def test_a_map_without_a_number_still_draws() -> None:
 
 
 def test_cost_bars_are_the_numbers_their_words_and_their_spread() -> None:
-    figure = cost_bars(
+    figure = form_bars(
         {"a": 1.0, "b": 3.0}, "t", tell=lambda x: f"{x:g} ms", roles={"a": "latent", "b": "key"},
         spread={"a": (0.5, 1.5), "b": (2.5, 4.0)},
     )  # fmt: skip
@@ -194,7 +194,7 @@ def test_cost_bars_are_the_numbers_their_words_and_their_spread() -> None:
     assert tuple(bars.x) == (1, 3) and tuple(told.text) == (" 1 ms", " 3 ms") and tuple(told.x) == (1.5, 4.0)
     assert (tuple(bars.error_x.array), tuple(bars.error_x.arrayminus)) == ((0.5, 1.0), (0.5, 0.5))
     assert tuple(bars.marker.color) == (LIGHT.latent, LIGHT.key) and figure.layout.yaxis.ticktext == ("a", "b")
-    assert cost_bars({"a": 0.0}, "t", tell=str, roles={"a": "key"}).layout.xaxis.range[1] == 1
+    assert form_bars({"a": 0.0}, "t", tell=str, roles={"a": "key"}).layout.xaxis.range[1] == 1
 
 
 def test_token_bars_are_the_numbers_with_their_tokens() -> None:

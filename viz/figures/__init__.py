@@ -1,13 +1,18 @@
 """Figures: core's results in, a plotly Figure out; pure, for pages and notebooks alike; never streamlit, never torch."""
 
+from viz.figures.cache_costs import cost_bars, roofline
+from viz.figures.cache_held import held_and_reserved, held_growth, step_times
+from viz.figures.claim_steps import claim_steps
 from viz.figures.compare_maps import difference_map, distance_map, weight_map
 from viz.figures.continuation import cache_growth, candidate_bars, continuation_map
-from viz.figures.cost_bars import cost_bars
 from viz.figures.dials import dials
 from viz.figures.flow import flow
 from viz.figures.flow_layout import boxes as flow_boxes
+from viz.figures.form_bars import form_bars
 from viz.figures.head_map import head_map
 from viz.figures.head_maps import head_maps
+from viz.figures.memory_bars import Bar, memory_bars
+from viz.figures.memory_curves import Line, memory_curves
 from viz.figures.offline_page import offline_page
 from viz.figures.pairings import pairings
 from viz.figures.position_curves import curves
@@ -18,8 +23,11 @@ from viz.figures.tensor_map import tensor_map
 from viz.figures.token_bars import token_bars
 
 __all__ = [
+    "Bar",
+    "Line",
     "cache_growth",
     "candidate_bars",
+    "claim_steps",
     "continuation_map",
     "cost_bars",
     "curves",
@@ -29,12 +37,19 @@ __all__ = [
     "distance_map",
     "flow",
     "flow_boxes",
+    "form_bars",
     "head_map",
     "head_maps",
+    "held_and_reserved",
+    "held_growth",
+    "memory_bars",
+    "memory_curves",
     "offline_page",
     "pairings",
     "quality_map",
+    "roofline",
     "signed_map",
+    "step_times",
     "survey_map",
     "tensor_map",
     "token_bars",

@@ -9,7 +9,7 @@ from core.lessons.absorbing import FORMS, PUBLISHED, LatentLayer, costs, decoder
 from core.memory.wording import decimal
 from core.timing import Times
 from viz import store
-from viz.figures import cost_bars
+from viz.figures import form_bars
 from viz.mla_view import CONTEXTS, SIZES, InsideMLA
 from viz.pages.controls import picture
 from viz.pages.mla_state import Layered, attention_of, controls
@@ -61,7 +61,7 @@ def _picture(found, times: dict[str, Times], choices: InsideMLA, look: Theme) ->
 
 def _bars(name: str, values, title: str, tell, look: Theme, spread=None) -> None:  # type: ignore[no-untyped-def]
     roles = {_NAMES[form]: role for form, role in _HUES.items()}
-    figure = cost_bars(values, title, tell=tell, roles=roles, spread=spread, theme=look)
+    figure = form_bars(values, title, tell=tell, roles=roles, spread=spread, theme=look)
     told = "; ".join(f"{form} {tell(value)}" for form, value in values.items())
     picture(figure, f"cost_{name}", f"{title}: {told}.")
 

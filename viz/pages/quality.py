@@ -10,6 +10,7 @@ from core.quality import MEASURES, Quality
 from viz.address import Address, mirror
 from viz.components.chart import chart
 from viz.figures import quality_map
+from viz.pages.published_tables import published_tables
 from viz.quality_view import QualityChoices, from_link, to_link
 from viz.theme import theme
 
@@ -111,11 +112,4 @@ def _table(found: list[Quality]) -> None:
 def _published() -> None:
     st.markdown("### Published figures")
     st.markdown(_CAVEAT)
-    for table in core.published():
-        st.markdown(f"**{table['title']}**")
-        rows = [
-            {"": name} | dict(zip(table["columns"], map(str, values), strict=True))
-            for name, values in table["rows"].items()
-        ]
-        st.table(rows)
-        st.caption(f"{table['source']} ({table['status']})")
+    published_tables(core.published())

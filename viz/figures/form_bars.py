@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from viz.theme import LIGHT, Theme
 
 
-def cost_bars(
+def form_bars(
     values: Mapping[str, float],
     title: str,
     *,

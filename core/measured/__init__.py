@@ -1,0 +1,1 @@
+"""What our own decoder really holds and how long its steps take: tensors and clocks, beside the formulas of core.memory."""

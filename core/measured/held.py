@@ -1,0 +1,122 @@
+"""The bytes that a model's caches hold while it reads a text token by token, and the formula they are to equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+
+import torch
+
+from core.attention import GQA, MLA
+from core.decoding import Decoder
+from core.errors import ConfigError, InputError
+from core.memory.precision import DTYPES, Precision, precision
+from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
+from core.memory.sizes import bytes_at
+from core.model import Model, Readable
+
+Alone = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class CachedTensor:
+    """One tensor of one layer's cache: its name, shape, dtype ("float32") and bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """What all layers' caches held after each token. name, title: the model's; shape, precision: what the formula takes.
+
+    held, reserved: bytes of what is remembered, and of the buffers it lies in, after 1, 2, … tokens; tensors: what one
+    layer held at each of these, by name.
+    """
+
+    name: str
+    title: str
+    shape: CacheShape
+    precision: Precision
+    held: tuple[int, ...]
+    reserved: tuple[int, ...]
+    tensors: tuple[tuple[CachedTensor, ...], ...]
+
+    @property
+    def computed(self) -> tuple[int, ...]:
+        """Bytes by `core.memory` after 1, 2, … tokens: from the model's sizes alone, no tensor looked at."""
+        return tuple(bytes_at(self.shape, length, self.precision) for length in range(1, len(self.held) + 1))
+
+    @property
+    def nbytes(self) -> int:
+        """About what keeping this result takes."""
+        return 512 + 900 * len(self.held)
+
+
+def cache_shape(model: Readable) -> CacheShape:
+    """What a model's cache is made of, from its configuration; raises ConfigError for a kind of attention unknown here."""
+    attention = model.attention if isinstance(model, Model) else None
+    if isinstance(attention, MLA):
+        dims = MLADims(
+            attention.kv_lora_rank, attention.qk_nope_head_dim, attention.qk_rope_head_dim, attention.v_head_dim,
+            attention.q_lora_rank,
+        )  # fmt: skip
+        return replace(of_mla(model.n_layers, attention.n_heads, dims, name=model.title), d_model=attention.d_model)
+    if isinstance(attention, GQA):
+        made = of_heads(
+            model.n_layers, attention.n_heads, attention.n_kv_heads, attention.head_dim, name=model.title
+        )  # fmt: skip
+        return replace(made, d_model=attention.d_model)
+    raise ConfigError(f"{model.title}'s cache has no formula here")
+
+
+def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext) -> Iterator[Held]:
+    """Reads the tokens one at a time with the real cache, and tells after each what is held so far.
+
+    alone: entered for each token's pass, so that others get their turn between two (`Engine.alone`). Raises InputError for
+    a model that cannot decode.
+    """
+    decoder = Decoder(model)
+    so_far = Held(model.name, model.title, cache_shape(model), _precision(decoder.model), (), (), ())
+    for number in ids:
+        with alone():
+            decoder.read([number])
+        so_far = replace(
+            so_far,
+            held=(*so_far.held, decoder.nbytes),
+            reserved=(*so_far.reserved, sum(cache.reserved_nbytes for cache in decoder.caches)),
+            tensors=(*so_far.tensors, _one_layer(decoder)),
+        )
+        yield so_far
+
+
+def held(model: Readable, ids: Sequence[int]) -> Held:
+    """What the caches hold after each of the tokens; raises InputError where there are none.
+
+    >>> from core import load_model
+    >>> found = held(load_model("mla-rope", "cpu"), [5, 6, 7])
+    >>> found.held, found.computed, found.held[-1] == 3 * 144 * 4 * 4
+    ((2304, 4608, 6912), (2304, 4608, 6912), True)
+    """
+    if not ids:
+        raise InputError("there is nothing to read: give at least one token")
+    *_, last = growth(model, ids)
+    return last
+
+
+def _one_layer(decoder: Decoder) -> tuple[CachedTensor, ...]:
+    tensors = decoder.caches[0].tensors
+    return tuple(
+        CachedTensor(name, tuple(t.shape), _name(t.dtype), t.numel() * t.element_size()) for name, t in tensors.items()
+    )
+
+
+def _precision(model: Model) -> Precision:
+    return precision(DTYPES[_name(model.embedding.dtype)])
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
