@@ -63,30 +63,30 @@ def shows(page: Page, expected: np.ndarray, key: str = "figure_tensor") -> None:
 
 
 def test_a_clicked_box_shows_its_tensor_and_a_clicked_head_is_chosen_and_back_undoes(open_page: Opener) -> None:
-    page = opened(open_page, layer=2)
-    trace = run(load_model("mla-rope", "cpu"), TEXT).layers[2]
+    page = opened(open_page, layer=1, head=0)
+    trace = run(load_model("mla-rope", "cpu"), TEXT).layers[1]
     shows(page, trace.step("c_kv").value.numpy())
-    click(page, "figure_flow_latent", "v", 3.5 / 6)
+    click(page, "figure_flow_latent", "v", 1.5 / 6)
     page.wait_for_url(re.compile("tensor=v"))
-    shows(page, trace.v[3].numpy())
-    assert {name: link(page)[name] for name in ("tensor", "head")} == {"tensor": "v", "head": "3"}
+    shows(page, trace.v[1].numpy())
+    assert {name: link(page)[name] for name in ("tensor", "head")} == {"tensor": "v", "head": "1"}
     expect(area(page, "figure_flow_latent", "v")).to_have_attribute("aria-pressed", "true")
     click(page, "figure_flow_latent", "k_rope", 0.5)
     shows(page, trace.step("k_rope").value.numpy())
-    assert link(page)["head"] == "3", "what all heads share leaves the head as it was"
+    assert link(page)["head"] == "1", "what all heads share leaves the head as it was"
     page.go_back()
-    shows(page, trace.v[3].numpy())
+    shows(page, trace.v[1].numpy())
     page.go_back()
     shows(page, trace.step("c_kv").value.numpy())
 
 
 def test_a_box_of_the_model_beside_is_clicked_and_its_kv_head_chosen(open_page: Opener) -> None:
-    page = opened(open_page, beside="gqa-rope", layer=1)
+    page = opened(open_page, beside="gqa-rope", layer=1, head=5)
     trace = run(load_model("gqa-rope", "cpu"), TEXT).layers[1]
     page.wait_for_selector(".st-key-figure_flow_beside [data-testid=chart-area]")
-    click(page, "figure_flow_beside", "k", 0.75)
-    page.wait_for_url(re.compile("head=3"))
-    shows(page, trace.k[1].numpy())
+    click(page, "figure_flow_beside", "k", 0.25)
+    page.wait_for_url(re.compile("head=0"))
+    shows(page, trace.k[0].numpy())
     assert link(page)["side"] == "beside"
 
 
@@ -100,8 +100,10 @@ def test_boxes_are_reached_and_picked_by_keyboard(open_page: Opener) -> None:
     page.wait_for_url(re.compile("tensor=q_nope"))
     trace = run(load_model("mla-rope", "cpu"), TEXT).layers[0]
     shows(page, trace.step("q_nope").value[4].numpy())
-    page.get_by_role("combobox", name=re.compile("Step")).fill("q·k")
-    page.keyboard.press("Enter")
+    menu = page.get_by_role("combobox", name=re.compile("Step"))
+    menu.click()
+    menu.fill("q·k")
+    page.get_by_role("option", name=re.compile("^q·k")).click()
     shows(page, trace.step("products").value[4].numpy())
 
 
