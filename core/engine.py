@@ -18,6 +18,7 @@ from core.errors import ConfigError, InputError
 from core.measured.timing import Measurement, Timing
 from core.model import Readable, run, within
 from core.registry import MODELS, ModelRow, lookup, own
+from core.turns import Turns
 from core.types import Run, Tokens
 
 
@@ -86,7 +87,7 @@ class Engine:
         self.rows: dict[str, ModelRow] = dict(MODELS) | {name: own(name) for name in own_models}
         self._models: dict[str, Readable] = {}
         self._loading = threading.Lock()
-        self._running = threading.Lock()
+        self._running = Turns()
         self._measurement: Measurement | None = None
         self._measuring = threading.Lock()
 

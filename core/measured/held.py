@@ -16,6 +16,7 @@ from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
 from core.memory.sizes import bytes_at
 from core.model import Model, Readable
 
+CAPACITY = 8  # few, so that a sentence shows how buffers double
 Alone = Callable[[], AbstractContextManager[object]]
 
 
@@ -73,13 +74,13 @@ def cache_shape(model: Readable) -> CacheShape:
     raise ConfigError(f"{model.title}'s cache has no formula here")
 
 
-def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext) -> Iterator[Held]:
+def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext, capacity: int = CAPACITY) -> Iterator[Held]:
     """Reads the tokens one at a time with the real cache, and tells after each what is held so far.
 
-    alone: entered for each token's pass, so that others get their turn between two (`Engine.alone`). Raises InputError for
-    a model that cannot decode.
+    capacity: tokens that the buffers have room for at first. alone: entered for each token's pass, so that others get their
+    turn between two (`Engine.alone`). Raises InputError for a model that cannot decode.
     """
-    decoder = Decoder(model)
+    decoder = Decoder(model, capacity)
     so_far = Held(model.name, model.title, cache_shape(model), _precision(decoder.model), (), (), ())
     for number in ids:
         with alone():

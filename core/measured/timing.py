@@ -21,7 +21,6 @@ Alone = Callable[[], AbstractContextManager[object]]
 MOST_BYTES = 2**30  # that a measurement may need at once
 MOST_REPEATS = 50
 LIMIT = 90.0  # seconds after which a measurement ends with what it has
-_PAUSE = 0.001  # seconds between two steps in which whoever waits for the device gets it
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,6 @@ class Timing:
                     return False
                 with alone():
                     taken[name].append(seconds(step))
-                time.sleep(_PAUSE)
                 self._done += 1
         self._rows += [
             Timed(name, layer.title, context, kept[name], Times(tuple(taken[name][WARM:])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 
@@ -103,6 +104,17 @@ def test_a_measurement_can_be_cancelled(open_page: Opener) -> None:
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Run")).to_be_visible()
     expect(page.get_by_text("Measuring…")).to_have_count(0)
+
+
+def test_the_numbers_can_be_taken_away(open_page: Opener) -> None:
+    page = opened(open_page, "decode", decode_context=4096)
+    page.get_by_text("Take it away").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Decode cost (CSV)").click()
+    table = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
+    found = [way.cost(4096) for way in ways(V3, 8).values()]
+    assert [float(row["cache bytes a layer"]) for row in table] == [cost.cache_bytes for cost in found]
+    assert [int(row["operations a layer"]) for row in table] == [cost.flops for cost in found]
 
 
 @pytest.mark.parametrize("dark", [False, True])

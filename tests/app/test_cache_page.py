@@ -211,6 +211,28 @@ def test_every_card_tells_its_source() -> None:
     assert len(table) == len(app.selectbox(key="cache_decode_card").options) and all(table["source"].str.len() > 30)
 
 
+@pytest.mark.parametrize(("section", "name"), [("measured", "held"), ("claim", "claim"), ("decode", "decode")])
+def test_the_notebooks_lines_run_and_give_what_is_on_screen(section: str, name: str) -> None:
+    app = page(section=section, text=TEXT, decode_model="llama-3-2-3b", decode_context="2048", decode_batch="4")
+    app.session_state[f"cache_take_{name}"] = True
+    app.run()
+    *lines, last = fine(app).code[0].value.strip().split("\n")
+    while last.startswith((" ", "card(")):  # an expression over several lines
+        last = lines.pop() + "\n" + last
+    names: dict[str, object] = {}
+    exec("\n".join(lines), names)
+    result = eval(last, names)
+    if section == "measured":
+        assert result[0] == result[1] and rows(app)["SmolLM2"]["held by the tensors (B)"] == result[0][-1]
+    elif section == "claim":
+        assert [f"{value:.1%}" for value in result] == ["93.3%", "82.2%"]
+    else:
+        traffic, operations, seconds = result["gqa"]
+        row = rows(app)["GQA, 8 KV heads"]
+        assert (row["bytes"], row["operations"]) == (decimal(traffic * 28 / 4), flop(operations * 28 / 4))
+        assert row["tokens a second"] == f"{4 / (seconds * 28):,.3g}"
+
+
 def test_without_models_the_section_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelRow, "installed", False)
     app = page(section="measured")

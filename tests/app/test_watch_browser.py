@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.app.test_explore_browser import Opener, link, until
 
 pytestmark = pytest.mark.browser
-ROWS = "document.querySelector('.st-key-watch_map .js-plotly-plot')._fullData[0].z.length"
+MAP = "document.querySelector('.st-key-watch_map .js-plotly-plot')"
+ROWS = f"{MAP}._fullData[0].z.length"
 STEP = ".st-key-watch_step button"
 
 
@@ -37,8 +38,18 @@ def test_play_writes_by_itself_until_pause(open_page: Opener) -> None:
     until(page, f"{ROWS} >= 4")
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
+    until(page, f"new URL(location).searchParams.get('count') == {ROWS}")
     rows = page.evaluate(ROWS)
-    until(page, f"new URL(location).searchParams.get('count') == {rows}")
     page.locator(STEP).click()  # had the clock gone on, this would not be the very next token
     until(page, f"{ROWS} > {rows}")
     assert page.evaluate(ROWS) == rows + 1
+
+
+def test_the_picture_stays_the_same_one_through_play_and_pause(open_page: Opener) -> None:
+    page = open_page(path="watch", first="watch_map", text="Once upon a time", model="gqa-rope", count=2)
+    page.evaluate(f"{MAP}.marked = true")
+    page.get_by_role("button", name="Play").click()
+    until(page, f"{ROWS} >= 4")
+    page.get_by_role("button", name="Pause").click()
+    until(page, f"new URL(location).searchParams.get('count') == {ROWS}")
+    assert page.evaluate(f"{MAP}.marked")

@@ -12,7 +12,7 @@ def heading(title: str, legend_rows: int = 0) -> dict[str, Any]:
     return {
         "title": {"text": title, "font": {"size": 14}, "x": 0, "xref": "container", "pad": {"l": 8}, "y": 0.985,
                   "yanchor": "top"},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
         "showlegend": legend_rows > 0,
         "margin": {"l": 64, "r": 12, "t": _ROWS[legend_rows], "b": 52},
     }  # fmt: skip

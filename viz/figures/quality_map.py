@@ -11,6 +11,7 @@ from core.quality import Measure, Quality
 from viz.theme import LIGHT, Theme
 
 _SHAPES = {"none": "circle-open", "sinusoidal": "diamond", "rope": "circle"}
+_CLOSE = 1.4  # labels of caches that differ by less than this factor would cover each other
 _NUDGES = {"none": 0.97, "sinusoidal": 1.0, "rope": 1.03}  # three encodings of one cache would cover each other
 
 
@@ -32,15 +33,28 @@ def quality_map(
     traces = [
         _points([q for q in found if q.position == e and name in q.scores], name, colours[e], e) for e in encodings
     ]
-    ticks = {q.cached_bytes(): f"{q.attention.upper()}<br>{q.cached_bytes():,} B" for q in found}
-    x = {"type": "log", "title": "bytes cached a token, all layers, half precision", "showgrid": False,
+    ticks = _ticks(found)
+    x = {"type": "log", "title": "bytes cached a token, all layers, half precision", "showgrid": False, "tickangle": 0,
          "tickvals": list(ticks), "ticktext": list(ticks.values())}  # fmt: skip
     layout = theme.layout(
-        xaxis=x, yaxis={"title": measure.axis, "automargin": True}, height=420, legend={"orientation": "h", "y": 1.12, "x": 0},
-        margin={"l": 64, "r": 8, "t": 44, "b": 72}, shapes=_levels(lines or {}, theme),
+        xaxis=x, yaxis={"title": measure.axis, "automargin": True}, height=460,
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
+        margin={"l": 64, "r": 8, "t": 44, "b": 130}, shapes=_levels(lines or {}, theme),
         annotations=_names(lines or {}, theme) + _mark(found, name, chosen, theme),
     )  # fmt: skip
     return go.Figure(traces, layout)
+
+
+def _ticks(found: Sequence[Quality]) -> dict[int, str]:
+    """Bytes -> label; one close behind another stands two lines lower, so that a phone shows both."""
+    ticks, before = {}, 0
+    for q in sorted(found, key=Quality.cached_bytes):
+        at = q.cached_bytes()
+        if at != before:
+            close = before > at / _CLOSE and not ticks[before].startswith("<br>")
+            ticks[at] = f"{'<br><br>' if close else ''}{q.attention.upper()}<br>{at:,} B"
+        before = at
+    return ticks
 
 
 def _points(found: Sequence[Quality], name: str, colour: str, encoding: str) -> go.Scatter:

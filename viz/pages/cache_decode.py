@@ -11,13 +11,13 @@ from core.lessons.sheet import rows_to_csv
 from core.memory.decode_cost import StepCost, Way, flop, own_kv_heads, plain, ways
 from core.memory.hardware import Card, cards
 from core.memory.precision import precision
-from core.memory.published import published
 from core.memory.shape import CacheShape
 from core.memory.wording import decimal
+from viz import store
 from viz.cache_view import BATCHES, CACHE_PRECISIONS, CONTEXTS, CacheChoices
 from viz.figures import cost_bars, roofline
 from viz.figures.cache_costs import Point
-from viz.pages.cache_state import controls
+from viz.pages.cache_state import address, controls
 from viz.pages.controls import picture
 from viz.theme import Theme
 
@@ -89,7 +89,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
 
 def _shapes() -> dict[str, CacheShape]:
     """Models of the catalogue all of whose layers attend alike, by slug."""
-    return {slug: model.shape for slug, model in published().items() if model.verified and plain(model.shape)}
+    return {slug: model.shape for slug, model in store.catalogue().items() if model.verified and plain(model.shape)}
 
 
 def _settle(
@@ -142,8 +142,6 @@ def _controls(choices: CacheChoices, shapes: Mapping[str, CacheShape], table: Ma
 
 
 def _other_model() -> None:
-    from viz.pages.cache_state import address
-
     address.change(decode_model=st.session_state[controls.key("decode_model")], decode_kv_heads=None)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from core.errors import InputError
 from core.lessons.sheet import rows_to_csv
-from core.measured.held import Held
+from core.measured.held import CAPACITY, Held
 from core.memory.wording import exact, formula
 from core.registry import SIBLINGS
 from viz import store
@@ -88,11 +90,17 @@ def _all(choices: CacheChoices) -> tuple[dict[str, Held], bool]:
         tokens = engine.tokens(name, choices.text)
         ids = tuple(tokens.ids[:MOST_READ])
         cut = cut or len(tokens.ids) > MOST_READ
+        tell = partial(_tell, place, engine.rows[name].title, number, len(names), len(ids))
         if not store.is_held(name, ids):
-            place.progress(number / len(names), text=f"{engine.rows[name].title} reads…")
-        found[name] = store.held(name, ids)
+            tell(0)
+        found[name] = store.held(name, ids, tell)
     place.empty()
     return found, cut
+
+
+def _tell(place: Any, title: str, number: int, models: int, tokens: int, read: int) -> None:
+    """Progress: the model's number and how many of its tokens are read."""
+    place.progress((number + read / tokens) / models, text=f"{title} reads…")
 
 
 def _pictures(found: dict[str, Held], own: Held, at: int, look: Theme) -> None:
@@ -114,8 +122,9 @@ def _pictures(found: dict[str, Held], own: Held, at: int, look: Theme) -> None:
         picture(
             held_and_reserved(own, here, theme=look), "reserved",
             f"{own.title} holds {exact(own.held[here - 1])} after {here} tokens.",
-            f"After {here} tokens {own.held[here - 1]:,} B are held in buffers of {own.reserved[here - 1]:,} B. Buffers are "
-            "written in place and double when they are full, so that a step need not copy what is remembered.",
+            f"After {here} tokens {own.held[here - 1]:,} B are held in buffers of {own.reserved[here - 1]:,} B. They "
+            f"begin with room for {CAPACITY} tokens and double when they are full: most steps copy nothing of what is "
+            "remembered.",
         )  # fmt: skip
 
 

@@ -45,10 +45,12 @@ def _page() -> None:
         notes.append("The link's model cannot continue a text or is not here; showing the first that can.")
         choices = replace(choices, model=names[0], layer=None, head=None)
     model = _controls(choices, names, fallback)
+    messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     if notes:
-        st.info(markdown_text(" ".join(notes)), icon=":material/info:")
+        messages.info(markdown_text(" ".join(notes)), icon=":material/info:")
     choices = _settled(choices, model)
-    continuation = _continued(choices, model)
+    with messages:
+        continuation = _continued(choices, model)
     choices = replace(choices, count=len(continuation.steps))
     if not _playing():  # while it plays, a history entry a token would bury the page before
         address.write(choices)
@@ -157,10 +159,10 @@ def _buttons(choices: WatchChoices, continuation: Continuation) -> None:
         )
         if ended:
             st.caption(ended)
-    if playing:
-        _tick()
-    else:
-        st.session_state[_PLAYING] = False
+    with st.container():  # always there, so that the picture below is not made anew at Play and Pause
+        if playing:
+            _tick()
+    st.session_state[_PLAYING] = playing
 
 
 def _end(choices: WatchChoices, continuation: Continuation) -> str | None:
