@@ -107,6 +107,20 @@ def test_boxes_are_reached_and_picked_by_keyboard(open_page: Opener) -> None:
     shows(page, trace.step("products").value[4].numpy())
 
 
+def test_a_diagram_that_stays_the_same_is_not_drawn_again(open_page: Opener) -> None:
+    page = opened(open_page, layer=1, head=0)
+    trace = run(load_model("mla-rope", "cpu"), TEXT).layers[1]
+    shows(page, trace.step("c_kv").value.numpy())
+    page.evaluate(f"window.drawn = 0; {plot('figure_flow_latent')}.on('plotly_afterplot', () => window.drawn++)")
+    click(page, "figure_flow_latent", "h", 0.5)
+    shows(page, trace.step("h").value.numpy())
+    assert page.evaluate("window.drawn") == 0
+    expect(area(page, "figure_flow_latent", "h")).to_have_attribute("aria-pressed", "true")
+    click(page, "figure_flow_latent", "v", 3.5 / 6)
+    shows(page, trace.v[3].numpy())
+    until(page, "window.drawn === 1")
+
+
 def test_a_box_says_what_it_is_when_hovered(open_page: Opener) -> None:
     page = opened(open_page)
     size = area(page, "figure_flow_latent", "c_kv").bounding_box()

@@ -328,9 +328,13 @@ async function drawNewest(s, Plotly) {
   const meta = s.meta;
   if (s.drawn === meta || s.gone) return;
   s.drawn = meta;
-  const { data, layout } = JSON.parse(meta.figure);
-  Object.assign(layout, size(s));
-  await Plotly.react(s.gd, data, layout, config(Plotly, meta));
+  // What is the same needs no drawing, so that a chart behind it in the queue waits for nothing.
+  if (s.figure !== meta.figure) {
+    const { data, layout } = JSON.parse(meta.figure);
+    Object.assign(layout, size(s));
+    await Plotly.react(s.gd, data, layout, config(Plotly, meta));
+    s.figure = meta.figure;
+  }
   s.gd.setAttribute("aria-label", meta.alt);
   makePickable(s);
   makeAreas(s);
