@@ -65,7 +65,9 @@ def _settle(choices: InsideMLA, steps: tuple[Step, ...]) -> tuple[InsideMLA, lis
 
 
 def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA, look: Theme) -> None:
-    each = diagram("latent", here, pixels_a_token(len(here.run.tokens)), steps)
+    pixels = pixels_a_token(len(here.run.tokens))
+    wide, _ = extent(diagram("latent", here, pixels, steps).boxes)
+    each = diagram("latent", here, pixels, steps, label=wide / 6)
     on_pick = partial(_picked, each)
     picture(each, extent(each.boxes)[0], look, on_pick, choices.line, key="absorbed")
     latent = a.cached_elements_per_token()
