@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 
 import numpy as np
 from safetensors.numpy import save
 
-from core.types import Run, Trace
+from core.types import Run, Step, Tokens, Trace
 
 _FIELDS = ("q", "k", "v", "scores", "weights", "mask", "heads")
 
@@ -28,6 +29,31 @@ def to_csv(result: Run, layer: int, head: int) -> str:
     for name, row, allowed in zip(names, weights, mask, strict=True):
         writer.writerow([name, *(f"{w:.7g}" if a else "" for w, a in zip(row, allowed, strict=True))])
     return sheet.getvalue()
+
+
+def step_to_csv(tokens: Tokens, step: Step, head: int = 0) -> str:
+    """One step of a layer's derivation: a row a token; columns are dimensions, or tokens where the step has a cell a key.
+
+    head: which one of those that the step has, if it has any. Minus infinity is an empty cell.
+    """
+    names = [_cell(piece) for piece in tokens.pieces]
+    values = step.of_head(head).float().cpu().numpy()
+    sheet = io.StringIO()
+    writer = csv.writer(sheet)
+    writer.writerow(["token", *(names if step.axes[-1] == "kv_len" else range(values.shape[1]))])
+    for name, row in zip(names, values, strict=True):
+        writer.writerow([name, *(f"{x:.7g}" if np.isfinite(x) else "" for x in row)])
+    return sheet.getvalue()
+
+
+def steps_to_safetensors(model: str, layer: int, tokens: Tokens, steps: Sequence[Step]) -> bytes:
+    """All steps of a derivation by their names; formulas, axes, text and pieces as metadata."""
+    arrays = {step.name: step.value.contiguous().cpu().numpy() for step in steps}
+    about = {
+        "model": model, "layer": layer, "text": tokens.text, "pieces": tokens.pieces, "ids": tokens.ids,
+        "axes": {step.name: step.axes for step in steps}, "formulas": {step.name: step.formula for step in steps},
+    }  # fmt: skip
+    return bytes(save(arrays, metadata={"headlight": json.dumps(about)}))
 
 
 def to_safetensors(result: Run, layer: int) -> bytes:

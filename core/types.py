@@ -9,7 +9,8 @@ Axis names, the only ones used in shapes, figures and sentences (query before ke
     n_kv_heads     key-value heads; query head i reads KV head i // (n_heads // n_kv_heads)
     qk_head_dim    width of one head's query and key
     v_head_dim     width of one head's value
-    kv_lora_rank   width of MLA's latent; qk_rope_head_dim: width of its shared rotated key
+    kv_lora_rank   width of MLA's latent; q_lora_rank: width of its queries' own latent, where there is one
+    qk_nope_head_dim, qk_rope_head_dim: MLA's parts of a query or key without position and with it
     d_model        width of the residual stream
     n_layers       layers of the model
     vocab_size     entries of the vocabulary
@@ -62,12 +63,29 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the derivation of attention: a name, its formula in LaTeX, the names of its axes, and its value."""
+    """One line of the derivation of attention: a name, its formula in LaTeX, the names of its axes, and its value.
+
+    inputs: the names of the steps that it is made from, so that the derivation is a graph.
+    """
 
     name: str
     formula: str
     axes: tuple[str, ...]
     value: Tensor
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def n_heads(self) -> int | None:
+        """Heads (query or KV heads) that it has a matrix of its own for; None where all heads share one."""
+        return self.value.shape[0] if self.axes[0] in ("n_heads", "n_kv_heads") else None
+
+    def of_head(self, head: int) -> Float[Tensor, "rows columns"]:
+        """One head's matrix, a row a token, or the one that all share; raises InputError for a head it does not have."""
+        if self.n_heads is None:
+            return self.value
+        if not 0 <= head < self.n_heads:
+            raise InputError(f"step {self.name!r} has heads 0 to {self.n_heads - 1}, not {head}")
+        return self.value[head]
 
 
 @dataclass(frozen=True)
@@ -136,12 +154,14 @@ class Trace:
         masked = self.scores.masked_fill(~self.mask, float("-inf"))
         return (
             *self.projections,
-            Step("products", r"q_t \cdot k_u", cells, self.q @ keys.transpose(-1, -2)),
-            Step("scores", self._score_formula(), cells, self.scores),
-            Step("masked", r"s_{t,u} = -\infty \text{ where } t \text{ may not see } u", cells, masked),
-            Step("weights", self._weight_formula(), cells, self.weights),
-            Step("heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads),
-            Step("out", r"W_O\,[o_{t,1}; \dots; o_{t,n}]", ("q_len", "d_model"), self.out),
+            Step("products", r"q_t \cdot k_u", cells, self.q @ keys.transpose(-1, -2), ("q", "k")),
+            Step("scores", self._score_formula(), cells, self.scores, ("products",)),
+            Step("masked", r"s_{t,u} = -\infty \text{ where } t \text{ may not see } u", cells, masked, ("scores",)),
+            Step("weights", self._weight_formula(), cells, self.weights, ("masked",)),
+            Step(
+                "heads", r"o_t = \sum_u p_{t,u}\, v_u", ("n_heads", "q_len", "v_head_dim"), self.heads, ("weights", "v")
+            ),
+            Step("out", r"W_O\,[o_{t,1}; \dots; o_{t,n}]", ("q_len", "d_model"), self.out, ("heads",)),
         )
 
     def _score_formula(self) -> str:
@@ -234,9 +254,14 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the queries, keys and values of the traced layers (weights come on top, one layer at a time)."""
+        """Bytes held for the traced layers: queries, keys, values and the steps before them, what is shared counted once.
+
+        Weights come on top, one layer at a time.
+        """
         held = (self.layers.projections(layer) for layer in self.layers)
-        return sum(t.numel() * t.element_size() for p in held for t in (p.q, p.k, p.v))
+        tensors = (t for p in held for t in (p.q, p.k, p.v, *(step.value for step in p.steps)))
+        storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in tensors)}
+        return sum(storages.values())
 
 
 def positions(start: int, length: int, device: torch.device) -> Int[Tensor, " seq"]:

@@ -52,4 +52,4 @@ def test_a_run_computes_no_weights_until_they_are_asked_for():
         print(len(result.layers), result.nbytes)
         result.layers[2].weights, result.layers[2].scores
     """)
-    assert traced.splitlines() == [f"6 {6 * 4 * 3 * 384 * 4}", "traced"]
+    assert traced.splitlines() == [f"6 {6 * 4 * 4 * 384 * 4}", "traced"]

@@ -7,22 +7,28 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
 import streamlit as st
 from cachetools import LRUCache
+from torch import Tensor
 
 from core.engine import Engine
 from core.errors import InputError
+from core.lessons.latent import Sample
+from core.lessons.latent import sample as read_sample
 from core.measured.held import Held, growth
 from core.memory.published import Published, published
-from core.model import Readable
+from core.model import Model, Readable
+from core.timing import Times, alternate
 from core.types import Run
 
 RUNS_BYTES = 256 * 2**20
 HELD_BYTES = 8 * 2**20
+SAMPLES_BYTES = 64 * 2**20
+MEASUREMENTS = 64
 
 
 @st.cache_resource(show_spinner=False)
@@ -93,6 +99,49 @@ def run(name: str, text: str) -> Run:
 @st.cache_resource(show_spinner=False)
 def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
     return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+def sample(name: str) -> Sample:
+    """The latents of the fixed text in an MLA sibling, read once."""
+    kept, lock = _samples()
+    with lock:
+        found = kept.get(name)
+    if found is None:
+        loaded = model(name)
+        if not isinstance(loaded, Model):
+            raise InputError(f"{loaded.title} is carried by transformers and keeps no latent here")
+        found = read_sample(loaded, engine().alone)
+        with lock:
+            kept[name] = found
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _samples() -> tuple[LRUCache[str, Sample], threading.Lock]:
+    return LRUCache(SAMPLES_BYTES, getsizeof=lambda found: found.nbytes), threading.Lock()
+
+
+def measured(
+    what: tuple[str, int], make: Callable[[], Mapping[str, Callable[[], Tensor]]], again: bool = False
+) -> dict[str, Times]:
+    """How long some steps take on this machine, kept for all visitors until somebody measures again; a round at a time."""
+    kept, lock, one_at_a_time = _measurements()
+    with lock:
+        found = kept.get(what)
+    if found is not None and not again:
+        return found
+    with one_at_a_time:
+        with engine().alone():
+            steps = make()
+        found = alternate(steps, alone=engine().alone)
+        with lock:
+            kept[what] = found
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _measurements() -> tuple[LRUCache[tuple[str, int], dict[str, Times]], threading.Lock, threading.Lock]:
+    return LRUCache(MEASUREMENTS), threading.Lock(), threading.Lock()  # a few dozen numbers each
 
 
 def held(name: str, ids: tuple[int, ...], on_token: Callable[[int], object] = lambda number: None) -> Held:

@@ -71,16 +71,17 @@ class GQA(Attention):
         cache = past.extend(k=k, v=v)
         k, v = cache.tensors["k"], cache.tensors["v"]
         k_pos = positions(0, cache.length, x.device)
-        return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v))
+        return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(x, q, k, v))
 
     def _split(self, t: Float[Tensor, "seq heads_times_dim"]) -> Float[Tensor, "heads seq head_dim"]:
         return t.unflatten(-1, (-1, self.head_dim)).transpose(0, 1)
 
 
-def _steps(q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, ...]:
+def _steps(h: Tensor, q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, ...]:
     kv = ("n_kv_heads", "kv_len")
     return (
-        Step("q", r"q_t = R_t\,W_Q\,h_t", ("n_heads", "q_len", "qk_head_dim"), q),
-        Step("k", r"k_u = R_u\,W_K\,h_u", (*kv, "qk_head_dim"), k),
-        Step("v", r"v_u = W_V\,h_u", (*kv, "v_head_dim"), v),
+        Step("h", r"h_t", ("q_len", "d_model"), h),
+        Step("q", r"q_t = R_t\,W_Q\,h_t", ("n_heads", "q_len", "qk_head_dim"), q, ("h",)),
+        Step("k", r"k_u = R_u\,W_K\,h_u", (*kv, "qk_head_dim"), k, ("h",)),
+        Step("v", r"v_u = W_V\,h_u", (*kv, "v_head_dim"), v, ("h",)),
     )

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.attention.base import Attention, Params, linear, masked_softmax, query_positions
+from core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
 from core.cache import Cache
 from core.errors import ConfigError
 from core.positions.base import Position
@@ -98,13 +99,14 @@ class MLA(Attention):
     ) -> Projections:
         """Queries, and keys and values expanded from the cache: the form to read and to prefill with."""
         q_pos = query_positions(x, past)
-        q = self._queries(x, params, position, q_pos)
+        c_q = self._query_latent(x, params)
+        q = self._queries(x if c_q is None else c_q, params, position, q_pos)
         cache = past.extend(**self._latents(x, params, position, q_pos))
         c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]
         up = linear(c_kv, params, "kv_b_proj").unflatten(-1, (self.n_heads, -1)).transpose(0, 1)
         k_nope, v = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=-1)
         k = torch.cat([k_nope, k_rope.expand(self.n_heads, -1, -1)], dim=-1)
-        steps = _steps(q, k, v, c_kv, k_rope)
+        steps = (*query_steps(x, c_q, q, self.qk_nope_head_dim), *key_value_steps(c_kv, k_rope, k_nope, k, v))
         return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
 
     def step(
@@ -126,7 +128,8 @@ class MLA(Attention):
 
     def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
         q_pos = query_positions(x, past)
-        q = self._queries(x, params, position, q_pos)
+        c_q = self._query_latent(x, params)
+        q = self._queries(x if c_q is None else c_q, params, position, q_pos)
         cache = past.extend(**self._latents(x, params, position, q_pos))
         return self.absorbed(q, cache, q_pos, position, params)
 
@@ -143,21 +146,39 @@ class MLA(Attention):
         All heads then read one key [c_kv; k_rope] and one value c_kv, and keys and values are never expanded (section
         2.1.2 of the paper; DeepSeek-V3's `inference/model.py`). Equal to `trace` up to rounding.
         """
+        _, _, weights, _, _, out = self.absorbed_steps(q, cache, q_pos, position, params)
+        return weights.value, out.value
+
+    def absorbed_steps(
+        self,
+        q: Float[Tensor, "n_heads q_len qk_head_dim"],
+        cache: Cache,
+        q_pos: Int[Tensor, " q_len"],
+        position: Position,
+        params: Params,
+    ) -> tuple[Step, ...]:
+        """The lines of `absorbed`: q_latent, scores, weights, z (the mix of latents that a head reads), heads, out."""
         up = params["kv_b_proj.weight"].unflatten(0, (self.n_heads, -1))
         w_uk, w_uv = up.split([self.qk_nope_head_dim, self.v_head_dim], dim=1)
         q_nope, q_rope = q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
         c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]
         k_pos = positions(0, cache.length, q.device)
-        scores = ((q_nope @ w_uk) @ c_kv.T + q_rope @ k_rope.T) * (self.scale * position.score_scale)
-        weights = masked_softmax(position.at_scores(scores, q_pos, k_pos), self.allowed(q_pos, k_pos))
-        heads = (weights @ c_kv) @ w_uv.transpose(1, 2)
-        return weights, self._output(heads, params)
+        q_latent = q_nope @ w_uk
+        scores = (q_latent @ c_kv.T + q_rope @ k_rope.T) * (self.scale * position.score_scale)
+        scores = position.at_scores(scores, q_pos, k_pos)
+        weights = masked_softmax(scores, self.allowed(q_pos, k_pos))
+        z = weights @ c_kv
+        heads = z @ w_uv.transpose(1, 2)
+        return absorbed_steps(q_latent, scores, weights, z, heads, self._output(heads, params))
 
-    def _queries(self, x: Tensor, params: Params, position: Position, q_pos: Tensor) -> Tensor:
-        if self.q_lora_rank:
-            q = linear(_latent_norm(linear(x, params, "q_a_proj"), params, "q_a_layernorm"), params, "q_b_proj")
-        else:
-            q = linear(x, params, "q_proj")
+    def _query_latent(self, x: Tensor, params: Params) -> Tensor | None:
+        """c^Q, or None where queries are not compressed."""
+        if not self.q_lora_rank:
+            return None
+        return _latent_norm(linear(x, params, "q_a_proj"), params, "q_a_layernorm")
+
+    def _queries(self, source: Tensor, params: Params, position: Position, q_pos: Tensor) -> Tensor:
+        q = linear(source, params, "q_b_proj" if self.q_lora_rank else "q_proj")
         q = q.unflatten(-1, (self.n_heads, self.head_dim)).transpose(0, 1)
         q_nope, q_rope = q.split([self.qk_nope_head_dim, self.qk_rope_head_dim], dim=-1)
         return torch.cat([q_nope, position.at_qk(q_rope, q_pos)], dim=-1)
@@ -175,14 +196,3 @@ class MLA(Attention):
 def _latent_norm(x: Tensor, params: Params, name: str) -> Tensor:
     weight = params[f"{name}.weight"]
     return F.rms_norm(x, weight.shape, weight, LATENT_EPS)
-
-
-def _steps(q: Tensor, k: Tensor, v: Tensor, c_kv: Tensor, k_rope: Tensor) -> tuple[Step, ...]:
-    kv = ("n_heads", "kv_len")
-    return (
-        Step("c_kv", r"c^{KV}_u = \mathrm{RMSNorm}(W^{DKV} h_u)", ("kv_len", "kv_lora_rank"), c_kv),
-        Step("k_rope", r"k^R_u = \mathrm{RoPE}(W^{KR} h_u)", ("kv_len", "qk_rope_head_dim"), k_rope),
-        Step("q", r"q_t = [W^{UQ} c^Q_t;\ \mathrm{RoPE}(W^{QR} c^Q_t)]", ("n_heads", "q_len", "qk_head_dim"), q),
-        Step("k", r"k_u = [W^{UK} c^{KV}_u;\ k^R_u]", (*kv, "qk_head_dim"), k),
-        Step("v", r"v_u = W^{UV} c^{KV}_u", (*kv, "v_head_dim"), v),
-    )

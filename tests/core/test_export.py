@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import load
 
 from core import run
-from core.export import to_csv, to_npz, to_safetensors
+from core.errors import InputError
+from core.export import step_to_csv, steps_to_safetensors, to_csv, to_npz, to_safetensors
 from core.types import Run
 
 ARRAYS = ("q", "k", "v", "scores", "weights", "mask", "heads")
@@ -96,3 +97,37 @@ def _same_labels(about, result):
     for name, axes in about["axes"].items():
         assert len(axes) == getattr(result.layers[LAYER], name).ndim
     assert set(about["axes"]) == set(ARRAYS)
+
+
+def test_a_step_comes_back_from_its_csv_with_its_tokens(result):
+    trace = result.layers[LAYER]
+    for step in trace.steps:
+        (corner, *columns), *rows = csv.reader(
+            io.StringIO(step_to_csv(result.tokens, step, HEAD % (step.n_heads or 1)))
+        )
+        assert corner == "token" and [row[0] for row in rows] == list(result.tokens.pieces)
+        expected = step.of_head(HEAD % (step.n_heads or 1))
+        assert len(columns) == expected.shape[1]
+        read = [[float(cell) if cell else float("-inf") for cell in row[1:]] for row in rows]
+        np.testing.assert_allclose(read, expected.numpy(), rtol=5e-7)
+        assert columns == list(result.tokens.pieces if step.axes[-1] == "kv_len" else map(str, range(len(columns))))
+
+
+def test_all_steps_come_back_from_a_safetensors_file(result, tmp_path):
+    path = tmp_path / "steps.safetensors"
+    steps = result.layers[LAYER].steps
+    path.write_bytes(steps_to_safetensors("m", LAYER, result.tokens, steps))
+    with safe_open(path, "numpy") as file:
+        about = json.loads(file.metadata()["headlight"])
+        assert set(file.keys()) == {step.name for step in steps}
+        for step in steps:
+            np.testing.assert_array_equal(file.get_tensor(step.name), step.value.numpy())
+            assert tuple(about["axes"][step.name]) == step.axes and about["formulas"][step.name] == step.formula
+    assert (about["text"], about["layer"], tuple(about["pieces"])) == (result.tokens.text, LAYER, result.tokens.pieces)
+
+
+def test_a_step_says_which_heads_it_has(result):
+    step = result.layers[LAYER].step("q")
+    with pytest.raises(InputError, match=rf"step 'q' has heads 0 to {step.n_heads - 1}, not 99"):
+        step.of_head(99)
+    assert result.layers[LAYER].step("h").n_heads is None

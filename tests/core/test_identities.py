@@ -135,7 +135,7 @@ def test_each_step_has_the_axes_that_it_names(case):
     sizes = {
         "n_heads": N, "n_kv_heads": trace.n_kv_heads, "q_len": LENGTH, "kv_len": LENGTH, "qk_head_dim": D,
         "v_head_dim": trace.v.shape[-1], "kv_lora_rank": SIZES["kv_lora_rank"], "qk_rope_head_dim": SIZES["qk_rope_head_dim"],
-        "d_model": SIZES["d_model"],
+        "d_model": SIZES["d_model"], "qk_nope_head_dim": SIZES["qk_nope_head_dim"], "q_lora_rank": SIZES["q_lora_rank"],
     }  # fmt: skip
     for step in trace.steps:
         assert tuple(step.value.shape) == tuple(sizes[axis] for axis in step.axes), step.name

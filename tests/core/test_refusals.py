@@ -74,7 +74,7 @@ def test_a_layer_that_was_not_traced_is_refused(minilm, sentence):
 
 
 def test_a_step_that_does_not_exist_is_refused(minilm, sentence):
-    with pytest.raises(InputError, match=r"no step 'vibes'; there are q, k, v, products, scores, masked, weights"):
+    with pytest.raises(InputError, match=r"no step 'vibes'; there are h, q, k, v, products, scores, masked, weights"):
         run(minilm, sentence, layers=[1]).layers[1].step("vibes")
 
 

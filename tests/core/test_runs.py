@@ -85,9 +85,9 @@ def test_rows_of_a_layer_are_rows_of_its_weights(model, sentence):
     assert torch.allclose(result.layers.rows(2, slice(3, 6)), result.layers[2].weights[:, 3:6], atol=1e-7)
 
 
-def test_a_run_remembers_the_bytes_of_its_queries_keys_and_values(model, sentence):
+def test_a_run_knows_the_bytes_of_its_queries_keys_and_values_and_of_what_they_are_made_from(model, sentence):
     result, a = run(model, sentence), model.attention
-    per_token = (a.n_heads + 2 * a.n_kv_heads) * a.head_dim * 4
+    per_token = ((a.n_heads + 2 * a.n_kv_heads) * a.head_dim + a.d_model) * 4
     assert result.nbytes == model.n_layers * len(result.tokens) * per_token
 
 

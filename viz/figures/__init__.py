@@ -6,6 +6,9 @@ from viz.figures.claim_steps import claim_steps
 from viz.figures.compare_maps import difference_map, distance_map, weight_map
 from viz.figures.continuation import cache_growth, candidate_bars, continuation_map
 from viz.figures.dials import dials
+from viz.figures.flow import flow
+from viz.figures.flow_layout import boxes as flow_boxes
+from viz.figures.form_bars import form_bars
 from viz.figures.head_map import head_map
 from viz.figures.head_maps import head_maps
 from viz.figures.memory_bars import Bar, memory_bars
@@ -16,6 +19,8 @@ from viz.figures.position_curves import curves
 from viz.figures.position_maps import dimension_bars, signed_map
 from viz.figures.quality_map import quality_map
 from viz.figures.survey_map import survey_map
+from viz.figures.tensor_map import tensor_map
+from viz.figures.token_bars import token_bars
 
 __all__ = [
     "Bar",
@@ -30,6 +35,9 @@ __all__ = [
     "difference_map",
     "dimension_bars",
     "distance_map",
+    "flow",
+    "flow_boxes",
+    "form_bars",
     "head_map",
     "head_maps",
     "held_and_reserved",
@@ -43,5 +51,7 @@ __all__ = [
     "signed_map",
     "step_times",
     "survey_map",
+    "tensor_map",
+    "token_bars",
     "weight_map",
 ]

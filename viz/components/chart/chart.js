@@ -1,6 +1,7 @@
 // A Plotly figure that is updated in place (Streamlit's own chart is built anew for every change), whose cells can be
 // picked by mouse and keyboard, and that shares hovering with the other parts.
 const SMALLEST_CELL = 8;
+const SMALLEST_AREA = 16;
 
 function styled(node, styles) {
   Object.assign(node.style, styles);
@@ -41,6 +42,8 @@ function colour(s, nodes) {
   const background = theme.getPropertyValue("--st-background-color").trim() || "#fff";
   s.ground = background;
   s.ring = `2px solid ${primary}`;
+  s.primary = primary;
+  if (!nodes) return;
   const band = { background: `color-mix(in srgb, ${primary} 14%, transparent)`, boxShadow: `inset 0 0 0 1px ${primary}` };
   styled(nodes.row, band);
   styled(nodes.column, { border: `1px dashed ${text}` });
@@ -84,6 +87,69 @@ function put(node, horizontal, vertical) {
 function putCell(node, at, cell) {
   if (!cell) return put(node, null, null);
   put(node, atLeast(span(at.x, cell.key), SMALLEST_CELL), atLeast(span(at.y, cell.query), SMALLEST_CELL));
+}
+
+// Pixels between two values on an axis.
+function between(axis, from, to) {
+  const [a, b] = [axis.l2p(from), axis.l2p(to)];
+  return [Math.min(a, b), Math.abs(b - a)];
+}
+
+// Areas of a figure that can be picked: a button over each, so that Tab, Enter and screen readers reach them as well.
+function placeAreas(s) {
+  const { xaxis: x, yaxis: y } = s.gd._fullLayout || {};
+  if (!s.areas || !x?.l2p || !y?.l2p) return;
+  if (s.areas.parentNode !== s.gd) s.gd.append(s.areas);
+  styled(s.areas, { left: x._offset + "px", top: y._offset + "px", width: x._length + "px", height: y._length + "px" });
+  s.meta.areas.forEach((area, index) => {
+    const button = areaButton(s, index);
+    button.setAttribute("aria-label", area.words);
+    button.setAttribute("aria-pressed", String(s.picked?.query === index));
+    // A narrow area is as easy to hit as a wide one.
+    put(button, atLeast(between(x, area.x0, area.x1), SMALLEST_AREA), between(y, area.y0, area.y1));
+    button.style.boxShadow = s.picked?.query === index ? `0 0 0 3px ${s.primary}` : "none";
+  });
+  while (s.areas.children.length > s.meta.areas.length) s.areas.lastChild.remove();
+}
+
+function areaButton(s, index) {
+  const there = s.areas.children[index];
+  if (there) return there;
+  const button = styled(element("button", "", "chart-area"), {
+    position: "absolute", padding: "0", border: "none", background: "transparent", cursor: "pointer", pointerEvents: "auto",
+  });
+  button.type = "button";
+  button.addEventListener("click", (event) => pickArea(s, index, event));
+  button.addEventListener("mousemove", (event) => hoverArea(s, event));
+  button.addEventListener("mouseleave", () => window.Plotly?.Fx.unhover(s.gd));
+  s.areas.append(button);
+  return button;
+}
+
+function pickArea(s, index, event) {
+  const { columns, column } = s.meta.areas[index];
+  const box = event.currentTarget.getBoundingClientRect();
+  const at = Math.floor(((event.clientX - box.x) / box.width) * columns);
+  // A key press has no place inside the area, and one part leaves nothing to choose.
+  const byMouse = event.detail > 0 && columns > 1;
+  s.picked = { query: index, key: byMouse ? Math.max(0, Math.min(at, columns - 1)) : column };
+  placeAreas(s);
+  s.pick(s.picked);
+}
+
+// The button lies over what Plotly would have said: ask it with the same place.
+function hoverArea(s, event) {
+  const { left, top } = s.gd.getBoundingClientRect();
+  const { xaxis: x, yaxis: y } = s.gd._fullLayout;
+  const at = { xpx: event.clientX - left - x._offset, ypx: event.clientY - top - y._offset };
+  window.Plotly.Fx.hover(s.gd, at);
+}
+
+function makeAreas(s) {
+  if (s.areas || !s.meta.areas.length) return;
+  s.areas = styled(element("div", "", "chart-areas"), { position: "absolute", pointerEvents: "none", zIndex: 5 });
+  s.gd.setAttribute("role", "group");
+  s.gd.on("plotly_afterplot", () => placeAreas(s));
 }
 
 function place(s) {
@@ -186,7 +252,7 @@ function endHover(s) {
 
 // Cells can be picked in a chart that was given a shape: overlay, events and keys, once for the chart's life.
 function makePickable(s) {
-  if (s.nodes || !s.shape) return;
+  if (s.nodes || !s.shape || s.meta.areas.length) return;
   for (const [name, handler] of Object.entries(chartEvents(s))) s.gd.on(name, handler);
   s.nodes = overlayNodes();
   const { overlay } = s.nodes;
@@ -262,11 +328,20 @@ async function drawNewest(s, Plotly) {
   const meta = s.meta;
   if (s.drawn === meta || s.gone) return;
   s.drawn = meta;
-  const { data, layout } = JSON.parse(meta.figure);
-  Object.assign(layout, size(s));
-  await Plotly.react(s.gd, data, layout, config(Plotly, meta));
+  // What is the same needs no drawing, so that a chart behind it in the queue waits for nothing.
+  if (s.figure !== meta.figure) {
+    const { data, layout } = JSON.parse(meta.figure);
+    Object.assign(layout, size(s));
+    await Plotly.react(s.gd, data, layout, config(Plotly, meta));
+    s.figure = meta.figure;
+  }
   s.gd.setAttribute("aria-label", meta.alt);
   makePickable(s);
+  makeAreas(s);
+  if (s.areas) {
+    colour(s, null);
+    placeAreas(s);
+  }
   if (s.nodes) {
     s.nodes.preview.style.display = "none";
     colour(s, s.nodes);
