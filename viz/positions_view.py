@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+
+from viz.link import Rule, among, changed, read, several, whole
 
 SECTIONS = {
     "sinusoidal": "Sinusoidal", "rope": "RoPE", "pairs": "RoPE's pairs", "longer": "Longer texts", "learned": "Learned",
@@ -66,35 +68,16 @@ class Positions:
     second: str = "the man bit the dog today"
 
 
-def _whole(low: int, high: int):  # type: ignore[no-untyped-def]  # a rule: text -> value, or None if it is no such thing
-    def rule(value: str) -> int | None:
-        digits = value.strip()
-        number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
-        return number if number is not None and low <= number <= high else None
-
-    return rule
-
-
-def _among(options):  # type: ignore[no-untyped-def]
-    spelled = {str(option): option for option in options}
-    return lambda value: spelled.get(value)
-
-
-def _dims(value: str) -> tuple[int, ...] | None:
-    numbers = [_whole(0, max(WIDTHS) - 1)(part) for part in value.split(".")[: MOST_DIMS + 1]] if value else []
-    good = None not in numbers and len(set(numbers)) == len(numbers) <= MOST_DIMS
-    return tuple(n for n in numbers if n is not None) if good else None
-
-
-_ANY = _whole(0, 999_999_999)  # whether such a layer or token exists is known once the model is
-_RULES = {
-    "section": _among(SECTIONS), "width": _among(WIDTHS), "count": _whole(2, 512), "dims": _dims, "at": _whole(0, MOST),
+_ANY = whole(0, 999_999_999)  # whether such a layer or token exists is known once the model is
+_RULES: Mapping[str, Rule] = {
+    "section": among(SECTIONS), "width": among(WIDTHS), "count": whole(2, 512),
+    "dims": several(whole(0, max(WIDTHS) - 1), MOST_DIMS), "at": whole(0, MOST),
     "text": str, "model": str, "layer": _ANY, "head": _ANY, "query": _ANY, "key": _ANY,
-    "q_at": _whole(0, MOST), "k_at": _whole(0, MOST), "together": _among(("1",)), "theta": _among(THETAS),
-    "reach": _among(REACHES), "pair": _whole(0, 255), "rotary": _among(ROTARY), "factor": _whole(1, 64),
-    "original": _among(ORIGINALS), "length": _among(LENGTHS), "unit": _among(UNITS), "learned": _whole(8, 512),
-    "heads": _whole(1, 64), "head_alibi": _whole(0, 63), "layer_mla": _ANY, "head_mla": _ANY, "shift": _whole(0, 500),
-    "attention": _among(("mha", "gqa", "mqa", "mla")), "first": str, "second": str,
+    "q_at": whole(0, MOST), "k_at": whole(0, MOST), "together": among((True,)), "theta": among(THETAS),
+    "reach": among(REACHES), "pair": whole(0, 255), "rotary": among(ROTARY), "factor": whole(1, 64),
+    "original": among(ORIGINALS), "length": among(LENGTHS), "unit": among(UNITS), "learned": whole(8, 512),
+    "heads": whole(1, 64), "head_alibi": whole(0, 63), "layer_mla": _ANY, "head_mla": _ANY, "shift": whole(0, 500),
+    "attention": among(("mha", "gqa", "mqa", "mla")), "first": str, "second": str,
 }  # fmt: skip
 _NAMES = {"at": "position", "q_at": "query's position", "k_at": "key's position", "layer_mla": "layer", "head_mla": "head",
           "head_alibi": "head", "learned": "number of positions", "count": "number of positions"}  # fmt: skip
@@ -102,35 +85,12 @@ _NAMES = {"at": "position", "q_at": "query's position", "k_at": "key's position"
 
 def to_link(choices: Positions) -> dict[str, str]:
     """The parameters of the address bar; what is as at first is left out, but for section and text."""
-    plain = Positions(text="")
-    changed = {
-        f.name: getattr(choices, f.name) for f in fields(choices) if getattr(choices, f.name) != getattr(plain, f.name)
-    }
-    changed |= {"section": choices.section, "text": choices.text}
-    return {name: _spelled(value) for name, value in changed.items() if value is not None}
-
-
-def _spelled(value: object) -> str:
-    if isinstance(value, tuple):
-        return ".".join(map(str, value))
-    return "1" if value is True else str(value)
+    return changed(choices, Positions(text="")) | {"section": choices.section, "text": choices.text}
 
 
 def from_link(params: Mapping[str, str], fallback: Positions) -> tuple[Positions, list[str]]:
     """The choices that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing."""
-    changes: dict[str, object] = {}
-    notes = []
-    for name, rule in _RULES.items():
-        if name not in params:
-            continue
-        value = rule(params[name])
-        if value is None:
-            notes.append(f"The link's {_NAMES.get(name, name)} is none that can be shown; it was chosen for you.")
-        else:
-            changes[name] = value
-    if "together" in changes:
-        changes["together"] = True
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of Positions
+    return read(params, _RULES, fallback, _NAMES)
 
 
 def moved(q_at: int, k_at: int, by: str, to: int, together: bool) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from core.lessons.penalty import bias, slopes, weaker
 from core.lessons.sheet import to_csv
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import picture, row, take_away, whole
+from viz.pages.controls import picture
+from viz.pages.positions_state import controls
 from viz.positions_view import Positions
 from viz.theme import Theme
 
@@ -25,9 +26,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     """The slopes, the penalties by distance, and one head's penalties as a map."""
     choices = replace(choices, head_alibi=min(choices.head_alibi, choices.heads - 1))
     st.markdown(_INTRO)
-    with row("alibi"):
-        whole("Heads", "heads", choices.heads, 1, 64, width=240)
-        whole("Head drawn as a map", "head_alibi", choices.head_alibi, 0, choices.heads - 1, width=240)
+    with controls.row("alibi"):
+        controls.whole("Heads", "heads", choices.heads, 1, 64, width=240)
+        controls.whole("Head drawn as a map", "head_alibi", choices.head_alibi, 0, choices.heads - 1, width=240)
     penalties = bias(choices.heads, _SPAN)
     left, middle, right = st.columns(3, gap="medium")
     with left:
@@ -36,7 +37,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _lines(choices, penalties, look)
     with right:
         _map(choices, penalties, look)
-    take_away(
+    controls.take_away(
         "alibi",
         f"from core.lessons.penalty import bias, slopes\nslopes({choices.heads}), bias({choices.heads}, {_SPAN})",
         {"Bias": lambda: to_csv(penalties[choices.head_alibi], range(_SPAN), "query")},

@@ -13,7 +13,8 @@ from core.registry import MODELS
 from viz import store
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import picture, row, take_away, whole
+from viz.pages.controls import picture
+from viz.pages.positions_state import controls
 from viz.positions_view import Positions
 from viz.text import markdown_text
 from viz.theme import Theme
@@ -40,9 +41,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     whole_table = model.position.table.detach().cpu()
     count, width = min(choices.learned, len(whole_table)), whole_table.shape[1]
     at = min(choices.at, count - 1)
-    with row("learned"):
-        whole("Positions", "learned", count, 8, len(whole_table), width=260)
-        whole("Compare with position", "at", at, 0, count - 1, width=260)
+    with controls.row("learned"):
+        controls.whole("Positions", "learned", count, 8, len(whole_table), width=260)
+        controls.whole("Compare with position", "at", at, 0, count - 1, width=260)
     learned, made = whole_table[:count], tables.sinusoidal(count, width)
     _table(learned, look)
     similar = {"learned, in MiniLM": tables.cosines(learned), "sinusoidal, as wide": tables.cosines(made)}
@@ -50,7 +51,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         with column:
             _similar(name, cosines, look)
     _row(similar, at, look)
-    take_away(
+    controls.take_away(
         "learned",
         "from core import load_model\nfrom core.lessons import tables\n"
         f'table = load_model("minilm").position.table[:{count}]  # ({count}, {width})\n'

@@ -10,7 +10,8 @@ from core.lessons.tables import wavelengths
 from viz.address import mirror
 from viz.figures import curves
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import address, among, picture, row, take_away, whole
+from viz.pages.controls import picture
+from viz.pages.positions_state import address, controls
 from viz.positions_view import LENGTHS, ORIGINALS, ROTARY, THETAS, UNITS, Positions
 from viz.theme import Theme
 
@@ -44,7 +45,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     with right:
         _slowed(made, look)
     st.markdown("\n".join(f"- **{_TITLES[name]}**: {about}" for name, about in _ABOUT.items()))
-    take_away(
+    controls.take_away(
         "longer",
         "from core.lessons.longer import by_pair, frequencies, scalings\n"
         f"{{name: frequencies({choices.rotary}, {theta:.0f}.0, s, {choices.length})\n"
@@ -55,20 +56,22 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
 
 
 def _controls(choices: Positions) -> None:
-    with row("longer"):
+    with controls.row("longer"):
         mirror("positions_unit", choices.unit)
         st.segmented_control(
             "Show", list(UNITS), format_func=lambda name: UNITS[name], key="positions_unit", required=True,
             on_change=address.change_from, args=("unit", "positions_unit"),
         )  # fmt: skip
-        whole("Factor", "factor", choices.factor, 1, 64, width=200)
-        among("Trained length", "original", choices.original, ORIGINALS, width=200, format_func=lambda n: f"{n:,}")
-        among(
+        controls.whole("Factor", "factor", choices.factor, 1, 64, width=200)
+        controls.among(
+            "Trained length", "original", choices.original, ORIGINALS, width=200, format_func=lambda n: f"{n:,}"
+        )
+        controls.among(
             "Text length", "length", choices.length, LENGTHS, width=200, format_func=lambda n: f"{n:,}",
             help="Dynamic scaling alone depends on it.",
         )  # fmt: skip
-        among("Rotary dimensions", "rotary", choices.rotary, ROTARY, width=170)
-        among(
+        controls.among("Rotary dimensions", "rotary", choices.rotary, ROTARY, width=170)
+        controls.among(
             "Theta", "theta", choices.theta, THETAS, width=200,
             format_func=lambda t: f"{t or 10_000:,}" + ("" if t else " (paper)")
         )  # fmt: skip

@@ -24,8 +24,9 @@ from core.registry import SIBLINGS
 from viz import store
 from viz import view as plain_view
 from viz.figures import curves, dimension_bars, signed_map
+from viz.pages.controls import picture
 from viz.pages.positions_query import text
-from viz.pages.positions_state import picture, row, take_away, whole
+from viz.pages.positions_state import controls
 from viz.positions_view import Positions
 from viz.text import labels
 from viz.theme import Theme
@@ -63,18 +64,18 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     if not isinstance(model, Model) or not isinstance(model.attention, MLA):
         return choices, ["This sibling is no MLA."]
     choices, notes = _settle(choices, model)
-    with row("mla"):
+    with controls.row("mla"):
         text(choices)
-        whole("Layer", "layer_mla", choices.layer_mla, 0, model.n_layers - 1, width=170)
-        whole("Head", "head_mla", choices.head_mla, 0, model.n_heads - 1, width=170)
-        whole("All positions later by", "shift", choices.shift, 0, 500, width=260)
+        controls.whole("Layer", "layer_mla", choices.layer_mla, 0, model.n_layers - 1, width=170)
+        controls.whole("Head", "head_mla", choices.head_mla, 0, model.n_heads - 1, width=170)
+        controls.whole("All positions later by", "shift", choices.shift, 0, 500, width=260)
     tokens = store.engine().tokens(_NAME, choices.text)
     layer = layer_of(model, tokens, choices.layer_mla)
     orders = {_RIGHT: after_up_projection, _WRONG: before_up_projection(mixing(model.attention, layer.params))}
     shown = _Shown(layer, orders, choices.head_mla, choices.shift, tokens.pieces)
     _dimensions(shown, model.attention, look)
     _test(shown, look)
-    take_away(
+    controls.take_away(
         "mla",
         _code(choices),
         {

@@ -14,7 +14,7 @@ from core.registry import SIBLINGS
 from core.reorder import both_ways
 from viz import store
 from viz.address import mirror
-from viz.pages.positions_state import address, row, take_away
+from viz.pages.positions_state import address, controls
 from viz.positions_view import Positions
 from viz.text import markdown_text
 from viz.theme import Theme
@@ -69,7 +69,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     missing = [ENCODINGS[e][0] for e in ENCODINGS if not _installed(choices.attention, e)]
     if missing:
         st.caption(f"Not trained on this machine yet with {VARIANTS[choices.attention][0]}: {', '.join(missing)}.")
-    take_away(
+    controls.take_away(
         "order",
         "from core import load_model\nfrom core.lessons.order import apart\nfrom core.reorder import both_ways\n"
         f'model = load_model("{choices.attention}-rope")\n'
@@ -84,7 +84,7 @@ def _installed(attention: str, encoding: str) -> bool:
 
 
 def _controls(choices: Positions, there: list[str]) -> None:
-    with row("order"):
+    with controls.row("order"):
         for label, field in (("One order", "first"), ("Another order of the same words", "second")):
             mirror(f"positions_{field}", getattr(choices, field))
             st.text_input(

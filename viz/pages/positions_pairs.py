@@ -10,8 +10,9 @@ from core.positions.rope import Layout
 from viz.figures import curves, pairings
 from viz.figures.position_maps import thinned
 from viz.pages import positions_query
+from viz.pages.controls import picture
 from viz.pages.positions_rope import places
-from viz.pages.positions_state import among, picture, row, take_away
+from viz.pages.positions_state import controls
 from viz.positions_view import REACHES, Positions
 from viz.theme import Theme
 
@@ -40,7 +41,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     qk, title = found
     other: Layout = "interleaved" if qk.rope.layout == "half" else "half"
     _three(choices, qk, other, title, look)
-    take_away(
+    controls.take_away(
         "pairs",
         "# qk as on the section RoPE\n"
         f"qk.score(8, 2), qk.read_as({other!r}).score(8, 2), qk.permuted_to({other!r}).score(8, 2)",
@@ -64,8 +65,8 @@ def _three(choices: Positions, qk: QueryKey, other: Layout, title: str, look: Th
         | {f"score at distance {d}": f"{each.score(max(d, 0), max(-d, 0)):.4f}" for d in dict.fromkeys(distances)}
         for name, each in rows.items()
     ])  # fmt: skip
-    with row("pairs"):
-        among("Distances drawn", "reach", choices.reach, REACHES, width=220)
+    with controls.row("pairs"):
+        controls.among("Distances drawn", "reach", choices.reach, REACHES, width=220)
     lines = {"as trained": qk, "read in the other layout": wrong}
     figure = curves(
         thinned(choices.reach, choices.reach),

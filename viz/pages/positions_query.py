@@ -13,7 +13,7 @@ from core.lessons.turning import QueryKey, of_run, unit
 from core.types import Run
 from viz import store, view
 from viz.address import mirror
-from viz.pages.positions_state import address, menu, rope_models, row, whole
+from viz.pages.positions_state import address, controls, rope_models
 from viz.positions_view import UNIT, Positions
 from viz.text import markdown_text, shorten, visible
 
@@ -28,9 +28,9 @@ def choose(choices: Positions) -> tuple[Positions, list[str], Found | None]:
             f"The link's model does not turn its queries and keys, or is not here; showing {next(iter(models.values()))}."
         )
         choices = replace(choices, model=next(iter(models)), layer=None, head=None)
-    top = row("model")
+    top = controls.row("model")
     with top:
-        menu(
+        controls.menu(
             "Model", "model", choices.model, list(models), _new_model, format_func=lambda n: models.get(n, n), width=170
         )
     if choices.model == UNIT:
@@ -91,9 +91,9 @@ def _complete(choices: Positions, result: Run, n_layers: int, n_heads: int) -> t
 def _where(choices: Positions, result: Run, n_layers: int, n_heads: int) -> None:
     pieces = [shorten(visible(piece), 16) for piece in result.tokens.pieces]
     for field, label in (("query", "Query"), ("key", "Key")):
-        menu(
+        controls.menu(
             label, field, getattr(choices, field), range(len(pieces)), partial(_new_token, field), width=135,
             format_func=lambda i: f"{i} · {pieces[i]}",
         )  # fmt: skip
-    whole("Layer", "layer", choices.layer or 0, 0, n_layers - 1, width=110)
-    whole("Head", "head", choices.head or 0, 0, n_heads - 1, width=110)
+    controls.whole("Layer", "layer", choices.layer or 0, 0, n_layers - 1, width=110)
+    controls.whole("Head", "head", choices.head or 0, 0, n_heads - 1, width=110)

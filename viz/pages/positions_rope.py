@@ -15,7 +15,8 @@ from viz.figures import curves, dials, signed_map
 from viz.figures.dials import COLUMNS
 from viz.figures.position_maps import thinned
 from viz.pages import positions_query
-from viz.pages.positions_state import address, among, picture, row, take_away, whole
+from viz.pages.controls import picture
+from viz.pages.positions_state import address, controls
 from viz.positions_view import MOST, OWN, REACHES, THETAS, UNIT, Positions, moved
 from viz.theme import Theme
 
@@ -47,7 +48,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _pairs(choices, qk, look)
     with right:
         _bound(choices, qk, look)
-    take_away(
+    controls.take_away(
         "rope",
         _code(choices, q_at, k_at),
         {"Added by each pair": lambda: to_csv(qk.by_distance(choices.reach), range(qk.rope.dim // 2), "distance")},
@@ -70,9 +71,9 @@ def _settle(choices: Positions, qk: QueryKey) -> tuple[Positions, list[str]]:
 
 
 def _sliders(choices: Positions, qk: QueryKey, q_at: int, k_at: int) -> None:
-    with row("rope"):
+    with controls.row("rope"):
         for label, field, at in (("Query at position", "q_at", q_at), ("Key at position", "k_at", k_at)):
-            whole(label, field, at, 0, MOST, width=190, on_change=_moved, args=(field, q_at, k_at))
+            controls.whole(label, field, at, 0, MOST, width=190, on_change=_moved, args=(field, q_at, k_at))
         mirror("positions_together", choices.together)
         st.toggle(
             "Move together", key="positions_together", on_change=address.change_from, args=("together", "positions_together"),
@@ -83,11 +84,11 @@ def _sliders(choices: Positions, qk: QueryKey, q_at: int, k_at: int) -> None:
             on_click=lambda: address.change(q_at=None, k_at=None),
         )  # fmt: skip
         own = f"{qk.rope.theta:,.0f}" if choices.theta == OWN else "its own"
-        among(
+        controls.among(
             "Theta", "theta", choices.theta, THETAS, width=170, format_func=lambda t: f"own ({own})" if t == OWN else f"{t:,}",
             help="The base of the frequencies. A larger one slows the pairs down; the model was trained with its own.",
         )  # fmt: skip
-        among("Distances drawn", "reach", choices.reach, REACHES, width=150)
+        controls.among("Distances drawn", "reach", choices.reach, REACHES, width=150)
 
 
 def _moved(field: str, q_at: int, k_at: int) -> None:

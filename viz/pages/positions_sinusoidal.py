@@ -11,7 +11,8 @@ from core.lessons.sheet import to_csv
 from viz.address import mirror
 from viz.figures import curves, signed_map
 from viz.figures.position_maps import thinned
-from viz.pages.positions_state import address, among, picture, row, take_away, whole
+from viz.pages.controls import picture
+from viz.pages.positions_state import address, controls
 from viz.positions_view import MOST_DIMS, WIDTHS, Positions
 from viz.theme import Theme
 
@@ -37,7 +38,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _products(choices, tables.products(table, choices.at).numpy(), look)
     with right:
         _wavelengths(choices, look)
-    take_away(
+    controls.take_away(
         "sinusoidal",
         "from core.lessons import tables\n"
         f"table = tables.sinusoidal({choices.count}, {choices.width})  # (positions, dimensions)\n"
@@ -53,10 +54,10 @@ def _settle(choices: Positions) -> tuple[Positions, list[str]]:
 
 
 def _controls(choices: Positions) -> None:
-    with row("sinusoidal"):
-        among("Dimensions", "width", choices.width, WIDTHS, width=220)
-        whole("Positions", "count", choices.count, 2, 512, width=220)
-        whole("Compare with position", "at", choices.at, 0, choices.count - 1, width=220)
+    with controls.row("sinusoidal"):
+        controls.among("Dimensions", "width", choices.width, WIDTHS, width=220)
+        controls.whole("Positions", "count", choices.count, 2, 512, width=220)
+        controls.whole("Compare with position", "at", choices.at, 0, choices.count - 1, width=220)
         mirror("positions_dims", list(choices.dims))
         st.multiselect(
             "Dimensions drawn as curves", range(choices.width), key="positions_dims", max_selections=MOST_DIMS, width=330,

@@ -1,0 +1,58 @@
+"""How many bits a cached number takes, scales of blocks counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from core.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Precision:
+    """title: as people call it; bits: of a number; block: numbers that share scale_bits (scale, and zero point if any).
+
+    >>> Precision("q8_0", 8, block=32, scale_bits=16).bits_per_element
+    Fraction(17, 2)
+    """
+
+    title: str
+    bits: int
+    block: int = 1
+    scale_bits: int = 0
+    about: str = ""
+
+    @property
+    def bits_per_element(self) -> Fraction:
+        """Bits a number, its share of the block's scale counted."""
+        return self.bits + Fraction(self.scale_bits, self.block)
+
+    @property
+    def bytes_per_element(self) -> Fraction:
+        """Bytes a number, its share of the block's scale counted."""
+        return self.bits_per_element / 8
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    "fp32": Precision("fp32", 32),
+    "fp16": Precision("fp16", 16),
+    "bf16": Precision("bf16", 16),
+    "fp8": Precision("fp8", 8, about="one scale for a whole tensor, which adds nothing that counts"),
+    "q8_0": Precision("q8_0", 8, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 8.5 bits a number"),
+    "int4": Precision("int4", 4, 64, 32, "groups of 64 with an fp16 scale and zero point, 4.5 bits a number"),
+    "q4_0": Precision("q4_0", 4, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 4.5 bits a number"),
+}
+
+# What config files call them.
+DTYPES: Mapping[str, str] = {
+    "float32": "fp32", "float": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16",
+    "float8_e4m3fn": "fp8", "float8_e5m2": "fp8",
+}  # fmt: skip
+
+
+def precision(name: str) -> Precision:
+    """The precision called `name`; raises UnknownNameError with the names there are."""
+    if name not in PRECISIONS:
+        raise UnknownNameError(f"no precision is called {name!r}; there are {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
