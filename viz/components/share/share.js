@@ -46,7 +46,12 @@ window.addEventListener("popstate", () => {
   here = location.pathname;
   touched = false;
   if (stayed) soon = setTimeout(() => mounted?.pick(location.search), 50);
-  else arrived = location.href;
+  else {
+    arrived = location.href;
+    // Streamlit loses the way when the page left asks for a rerun just then; loading the address anew always finds it.
+    const left = mounted;
+    soon = setTimeout(() => left && left === mounted && location.reload(), 4000);
+  }
 });
 
 export default component("share", (root) => {
