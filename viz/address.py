@@ -17,6 +17,7 @@ C = TypeVar("C", bound="DataclassInstance")
 
 # What the session remembers beside each page's choices: the page on screen; the sentence that goes along to the next.
 _PAGE, _TEXT = "page", "sentence"
+_LINK = "link"  # and what the address bar had last
 
 
 class Address(Generic[C]):
@@ -43,9 +44,12 @@ class Address(Generic[C]):
         """
         came = st.session_state.get(_PAGE) != self._page
         st.session_state[_PAGE] = self._page
-        if self._view not in st.session_state or (came and st.query_params.to_dict()):
-            self.moved(st.query_params.to_dict(), fallback)
-        elif came:
+        link = st.query_params.to_dict()
+        # Going back to another page, the browser first sends the address of the page left; `moved` brings the right one.
+        back = came and bool(link) and link == st.session_state.get(_LINK)
+        if self._view not in st.session_state or (came and link and not back):
+            self.moved({} if back else link, fallback)
+        elif came and not back:
             self._bring_text()
             st.session_state[self._changed] = True
         return st.session_state[self._view], st.session_state.pop(self._notes, [])
@@ -63,6 +67,7 @@ class Address(Generic[C]):
         link = self._spell(choices)
         if changed and link != st.query_params.to_dict():
             st.query_params.from_dict(link)
+        st.session_state[_LINK] = st.query_params.to_dict()
 
     def current(self) -> C:
         """The choices of the session, for callbacks."""

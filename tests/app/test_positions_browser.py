@@ -100,6 +100,7 @@ def test_the_sentence_and_the_head_come_along_from_explore(open_page: Opener) ->
     page = open_page(**HEAD)
     page.get_by_role("link", name="Positions").click()
     page.wait_for_selector(".st-key-figure_dials .main-svg", state="attached")
+    page.wait_for_url("**layer=5**")
     assert {name: link(page)[name] for name in ("text", "layer", "head")} == {"text": TEXT, "layer": "5", "head": "4"}
 
 

@@ -47,7 +47,8 @@ def quality_map(
 
 def _ticks(found: Sequence[Quality]) -> dict[int, str]:
     """Bytes -> label; one close behind another stands two lines lower, so that a phone shows both."""
-    ticks, before = {}, 0
+    ticks: dict[int, str] = {}
+    before = 0
     for q in sorted(found, key=Quality.cached_bytes):
         at = q.cached_bytes()
         if at != before:

@@ -1,22 +1,15 @@
-"""The frame around every page: title, style, navigation (one row a page). The script that app.py serves."""
+"""The frame around every page: title, style, navigation. The script that app.py serves."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from viz.pages import cache, compare, explore, mla, positions, quality, watch
+from viz.pages import learn
+from viz.pages.table import PAGES, PageRow
 
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
-PAGES = [
-    st.Page(explore.page, title="Explore", icon=":material/visibility:", default=True),
-    st.Page(compare.page, title="Compare", icon=":material/compare:", url_path="compare"),
-    st.Page(watch.page, title="Watch it think", icon=":material/play_circle:", url_path="watch"),
-    st.Page(positions.page, title="Positions", icon=":material/explore:", url_path="positions"),
-    st.Page(cache.page, title="KV cache", icon=":material/memory:", url_path="cache"),
-    st.Page(mla.page, title="Inside MLA", icon=":material/account_tree:", url_path="mla"),
-    st.Page(quality.page, title="Quality", icon=":material/balance:", url_path="quality"),
-]
+LEARN = PageRow("Learn", "learn", "school", learn.page)  # it links to the others, so it is no row of theirs
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
 st.html(STYLE)
-st.navigation(PAGES, position="top").run()
+st.navigation([row.page() for row in (PAGES[0], LEARN, *PAGES[1:])], position="top").run()

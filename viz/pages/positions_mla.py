@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.attention import MLA
+from core.errors import InputError
 from core.lessons.sheet import to_csv
 from core.lessons.shift import (
     Layer,
@@ -46,7 +47,9 @@ _SHIFTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 @dataclass(frozen=True)
-class _Shown:
+class Shown:
+    """One head of an MLA layer, the orders of putting its keys together (name -> order), all positions `shift` later."""
+
     layer: Layer
     orders: Mapping[str, Order]
     head: int
@@ -71,10 +74,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         controls.whole("All positions later by", "shift", choices.shift, 0, 500, width=260)
     tokens = store.engine().tokens(_NAME, choices.text)
     layer = layer_of(model, tokens, choices.layer_mla)
-    orders = {_RIGHT: after_up_projection, _WRONG: before_up_projection(mixing(model.attention, layer.params))}
-    shown = _Shown(layer, orders, choices.head_mla, choices.shift, tokens.pieces)
-    _dimensions(shown, model.attention, look)
-    _test(shown, look)
+    seen = shown(layer, model, choices.head_mla, choices.shift, tokens.pieces)
+    _dimensions(seen, model.attention, look)
+    _test(seen, look)
     controls.take_away(
         "mla",
         _code(choices),
@@ -87,13 +89,21 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     return choices, notes
 
 
+def shown(layer: Layer, model: Model, head: int, shift: int, pieces: tuple[str, ...]) -> Shown:
+    """The layer with the paper's order of putting keys together and the often told one."""
+    if not isinstance(model.attention, MLA):
+        raise InputError(f"{model.title} has no latent")
+    wrong = before_up_projection(mixing(model.attention, layer.params))
+    return Shown(layer, {_RIGHT: after_up_projection, _WRONG: wrong}, head, shift, pieces)
+
+
 def _settle(choices: Positions, model: Model) -> tuple[Positions, list[str]]:
     wanted = plain_view.Choices("", "", choices.layer_mla, choices.head_mla)
     found, notes = plain_view.settle(wanted, n_layers=model.n_layers, n_heads=model.n_heads, length=1, causal=True)
     return replace(choices, layer_mla=found.layer or 0, head_mla=found.head or 0), notes
 
 
-def _dimensions(shown: _Shown, attention: MLA, look: Theme) -> None:
+def _dimensions(shown: Shown, attention: MLA, look: Theme) -> None:
     moved = shown.layer.moved(shown.shift)
     nope, rope = attention.qk_nope_head_dim, attention.qk_rope_head_dim
     for column, (name, title) in zip(
@@ -115,9 +125,8 @@ def _dimensions(shown: _Shown, attention: MLA, look: Theme) -> None:
     )
 
 
-def _test(shown: _Shown, look: Theme) -> None:
+def _test(shown: Shown, look: Theme) -> None:
     st.markdown("#### The shift test, computed now in float64")
-    tested = {name: changes(shown.layer, order, _SHIFTS) for name, order in shown.orders.items()}
     rows = []
     for name, order in shown.orders.items():
         now, later = shown.layer.scores(0, order), shown.layer.scores(shown.shift, order)
@@ -136,7 +145,7 @@ def _test(shown: _Shown, look: Theme) -> None:
     st.caption(_UNTRAINED)
     columns = st.columns(3, gap="medium")
     with columns[0]:
-        _by_shift(shown, tested, look)
+        by_shift(shown, look)
     changed = {
         name: (shown.layer.weights(shown.shift, order) - shown.layer.weights(0, order))[shown.head]
         for name, order in shown.orders.items()
@@ -147,7 +156,9 @@ def _test(shown: _Shown, look: Theme) -> None:
             _changed(name, change, title, shown, limit, look)
 
 
-def _by_shift(shown: _Shown, tested, look: Theme) -> None:  # type: ignore[no-untyped-def]  # name -> tensor
+def by_shift(shown: Shown, look: Theme) -> None:
+    """The largest change of a score against the shift, in both orders."""
+    tested = {name: changes(shown.layer, order, _SHIFTS) for name, order in shown.orders.items()}
     titles = {_RIGHT: "right order", _WRONG: "wrong order"}
     lines = {titles[name]: each[:, shown.head].numpy() for name, each in tested.items()}
     x = tested[_RIGHT].new_tensor(_SHIFTS).numpy()
@@ -162,7 +173,7 @@ def _by_shift(shown: _Shown, tested, look: Theme) -> None:  # type: ignore[no-un
     )  # fmt: skip
 
 
-def _changed(name: str, change, title: str, shown: _Shown, limit: float, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _changed(name: str, change, title: str, shown: Shown, limit: float, look: Theme) -> None:  # type: ignore[no-untyped-def]
     figure = signed_map(
         change.numpy(), f"{title}: change of weights", axes=("key, looked at", "query, looking"), legend="change",
         limit=limit or 1.0, square=True, height=340, theme=look,

@@ -9,6 +9,7 @@ from core.errors import HeadlightError
 from core.quality import MEASURES, Quality
 from viz.address import Address, mirror
 from viz.components.chart import chart
+from viz.components.share import share
 from viz.figures import quality_map
 from viz.pages.published_tables import published_tables
 from viz.quality_view import QualityChoices, from_link, to_link
@@ -65,6 +66,8 @@ def _choose(choices: QualityChoices, found: list[Quality]) -> None:
             "Mark a sibling", list(titles), format_func=lambda name: titles[name], key="quality_model", width=240, index=None,
             placeholder="None", on_change=lambda: address.change(model=st.session_state["quality_model"]),
         )  # fmt: skip
+        with st.container(width=140):
+            share(key_name="quality_share", on_move=lambda link: address.moved(link, QualityChoices()))
 
 
 def _picture(choices: QualityChoices, found: list[Quality]) -> None:

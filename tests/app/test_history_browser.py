@@ -1,0 +1,43 @@
+"""Back and Forward in a real browser: over pages as over choices, and out of the app at its beginning."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.test_explore_browser import Opener, link
+
+pytestmark = pytest.mark.browser
+
+
+def heading(page: Page, title: str) -> None:
+    expect(page.locator("h1.headlight")).to_contain_text(title, timeout=60_000)
+
+
+def test_back_and_forward_go_over_pages_with_their_choices(open_page: Opener) -> None:
+    page = open_page(path="quality", painted=False, measure="induction")
+    heading(page, "Quality")
+    page.get_by_role("link", name="Positions").click()
+    heading(page, "Positions")
+    page.wait_for_url("**section=rope**")
+    page.locator(".st-key-positions_section").get_by_text("ALiBi").click()
+    page.wait_for_url("**section=alibi**")
+    page.go_back()
+    page.wait_for_selector(".st-key-section_rope")
+    page.go_back()
+    heading(page, "Quality")
+    assert link(page) == {"measure": "induction"}
+    page.go_forward()
+    heading(page, "Positions")
+    page.wait_for_selector(".st-key-section_rope")
+
+
+def test_back_leaves_the_app_where_it_was_entered(open_page: Opener) -> None:
+    page = open_page(text="A dog ran off.")
+    page.wait_for_url("**head=**")
+    for _ in range(2):  # the link as it came, where it was completed before the script that keeps the history was there
+        page.go_back()
+        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+        if page.url == "about:blank":
+            break
+    assert page.url == "about:blank"
