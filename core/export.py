@@ -20,7 +20,7 @@ def to_csv(result: Run, layer: int, head: int) -> str:
     A token that a spreadsheet would take for a formula (=, +, -, @ first) is led by an apostrophe.
     """
     trace = result.layers[layer]
-    names = [_cell(piece) for piece in result.tokens.pieces]
+    names = [cell(piece) for piece in result.tokens.pieces]
     sheet = io.StringIO()
     writer = csv.writer(sheet)
     writer.writerow(["query \\ key", *names])
@@ -67,5 +67,6 @@ def _about(result: Run, layer: int) -> dict[str, object]:
     }
 
 
-def _cell(piece: str) -> str:
+def cell(piece: str) -> str:
+    """A token for a spreadsheet: what it would take for a formula is led by an apostrophe."""
     return f"'{piece}" if piece.lstrip()[:1] in ("=", "+", "-", "@") else piece

@@ -1,4 +1,4 @@
-"""The only Streamlit caches: one engine a process, and the runs that visitors looked at last, bounded in bytes."""
+"""The only Streamlit caches: one engine and one workshop a process, and the runs looked at last, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cachetools import LRUCache
 from core.engine import Engine
 from core.model import Readable
 from core.types import Run
+from viz.workshop import Workshop
 
 RUNS_BYTES = 256 * 2**20
 
@@ -82,6 +83,12 @@ def run(name: str, text: str) -> Run:
 @st.cache_resource(show_spinner=False)
 def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
     return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def workshop() -> Workshop:
+    """The process's conversions of models; bounded in bytes by itself."""
+    return Workshop(engine())
 
 
 def _calm_the_collector() -> None:

@@ -33,7 +33,9 @@ class Layer:
     def measured(self) -> Float[Tensor, "d_model d_model"]:
         """The second moment in float64; raises InputError where nothing was calibrated."""
         if self.moment is None:
-            raise InputError("this conversion weighs errors by what the layer reads: give the second moment of its inputs")
+            raise InputError(
+                "this conversion weighs errors by what the layer reads: give the second moment of its inputs"
+            )
         return self.moment.double()
 
 

@@ -104,6 +104,7 @@ class _Rows:
 
     @classmethod
     def of(cls, layer: Layer, asked: Decouple) -> _Rows:
+        """The rows of a layer, parted as `asked`; raises ConfigError for what it refuses."""
         refusal = asked.refusal(layer.attention, layer.position)
         if refusal or not isinstance(layer.position, RoPE):
             raise ConfigError(f"{asked.title} cannot be done to this layer: {refusal}")

@@ -17,7 +17,9 @@ class Repetition(Conversion):
     """The setting is n_heads, and there is no other."""
 
     title = "Repetition to MHA"
-    about = "Every query head gets its own copy of the key and value head that it reads. The cache grows, nothing is lost."
+    about = (
+        "Every query head gets its own copy of the key and value head that it reads. The cache grows, nothing is lost."
+    )
     source = "Ainslie et al. 2023, GQA, arXiv 2305.13245, section 2.2"
     counts = "heads"
 

@@ -62,7 +62,9 @@ def weights_for(attention: Attention) -> dict[str, Tensor]:
     """Random parameters of the shapes that a variant asks for."""
     drawn = {name: random(*shape, seed=i) / 3 for i, (name, shape) in enumerate(attention.shapes().items(), start=2)}
     if isinstance(attention, Decoupled):
-        drawn["rope_dims"] = random(attention.n_kv_heads, attention.head_dim).argsort(1)[:, : attention.qk_rope_head_dim]
+        drawn["rope_dims"] = random(attention.n_kv_heads, attention.head_dim).argsort(1)[
+            :, : attention.qk_rope_head_dim
+        ]
     return drawn
 
 

@@ -10,9 +10,11 @@ from viz.figures.pairings import pairings
 from viz.figures.position_curves import curves
 from viz.figures.position_maps import dimension_bars, signed_map
 from viz.figures.quality_map import quality_map
+from viz.figures.surgery_maps import Curve, head_bars, surgery_curve
 from viz.figures.survey_map import survey_map
 
 __all__ = [
+    "Curve",
     "cache_growth",
     "candidate_bars",
     "continuation_map",
@@ -21,12 +23,14 @@ __all__ = [
     "difference_map",
     "dimension_bars",
     "distance_map",
+    "head_bars",
     "head_map",
     "head_maps",
     "offline_page",
     "pairings",
     "quality_map",
     "signed_map",
+    "surgery_curve",
     "survey_map",
     "weight_map",
 ]

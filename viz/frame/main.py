@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz.pages import compare, explore, positions, quality, watch
+from viz.pages import compare, explore, positions, quality, surgery, watch
 
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
 PAGES = [
@@ -12,6 +12,7 @@ PAGES = [
     st.Page(compare.page, title="Compare", icon=":material/compare:", url_path="compare"),
     st.Page(watch.page, title="Watch it think", icon=":material/play_circle:", url_path="watch"),
     st.Page(positions.page, title="Positions", icon=":material/explore:", url_path="positions"),
+    st.Page(surgery.page, title="Surgery", icon=":material/content_cut:", url_path="surgery"),
     st.Page(quality.page, title="Quality", icon=":material/balance:", url_path="quality"),
 ]
 
