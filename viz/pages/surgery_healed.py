@@ -8,8 +8,8 @@ from core.healed import Healed, healed
 from core.registry import SIBLINGS
 
 _INTRO = (
-    "The siblings were small enough to train on: one is converted, then trained a little further on the text that would have come "
-    "next in its own training. Beside it stands the sibling that was trained that way from the start and caches as much."
+    "The siblings were small enough to train on: one is converted, then trained a little further on the text that would have "
+    "come next in its own training. Beside it stands the sibling that was trained that way from the start and caches as much."
 )
 _CAVEAT = (
     "Validation loss in nats a token on the text that no sibling was trained on; three seeds of MHA · RoPE have a standard "

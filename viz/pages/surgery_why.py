@@ -67,8 +67,8 @@ def _rank(shown: Shown, attention: Latent) -> str:
             f"Its rank is {width} at most, so {full} numbers are enough to make them all again; no larger rank exists."
         )  # fmt: skip
     return start + (
-        f"A matrix of {rows} × {width} has rank {rows} at most, 2 × {source.n_kv_heads} KV heads × {source.head_dim}: just what "
-        f"is cached already. Full rank is exact and saves nothing here; every saving is a loss."
+        f"A matrix of {rows} × {width} has rank {rows} at most, 2 × {source.n_kv_heads} KV heads × {source.head_dim}: just "
+        f"what is cached already. Full rank is exact and saves nothing here; every saving is a loss."
     )
 
 
@@ -76,8 +76,8 @@ def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Latent, look: T
     cost = multiplications(attention)
     if isinstance(attention, Decoupled):
         st.markdown(
-            "**It can be absorbed**: what is turned is not in the latent, so W^UK goes to the query's side and decoding attends "
-            f"in latent space. {_difference(choices, shown)} These dimensions were kept: {CHOICES[choices.choice]}."
+            "**It can be absorbed**: what is turned is not in the latent, so W^UK goes to the query's side and decoding "
+            f"attends in latent space. {_difference(choices, shown)} These dimensions were kept: {CHOICES[choices.choice]}."
         )
     elif not shown.model.position.turns_keys:
         st.markdown(
@@ -108,8 +108,8 @@ def _not_absorbable(
     words, picture = st.columns([1, 1], gap="medium")
     words.markdown(
         "**It cannot be absorbed.** Keys are expanded from the latent, then turned by RoPE (exact at full rank). The score is "
-        r"$h_t^\top\, W_Q^\top R_{u-t} W^{UK}\, c_u$: between the input and the latent stands another matrix for every distance. "
-        "Absorbing would need one for all. "
+        r"$h_t^\top\, W_Q^\top R_{u-t} W^{UK}\, c_u$: between the input and the latent stands another matrix for every "
+        "distance. Absorbing would need one for all. "
         f"In head {head} of this layer the matrix for the token just before differs from the one for the token itself by "
         f"{apart[1]:.0%} of its size, 8 tokens back by {apart[8]:.0%}, {_FAR} back by {apart[_FAR]:.0%}. "
         f"So every step expands all that is remembered: {cost['expanded']:,} multiplications a remembered token and layer, "
