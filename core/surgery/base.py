@@ -109,11 +109,14 @@ class Conversion(ABC):
     def _no_such(self, source: GQA, setting: int) -> str:
         there = self.settings(source)
         if self.counts == "heads":
-            return f"n_kv_heads ({setting}) must divide {source.n_kv_heads} KV heads: {', '.join(map(str, there))}"
+            return f"the number of KV heads ({setting}) must be {self._needed(source)}: {', '.join(map(str, there))} will do"
         return (
             f"the rank ({setting}) must be from {there[0]} to {there[-1]}: [W_K; W_V] has {self._rows(source)} rows and "
             f"{source.d_model} columns, and its rank is no more than the smaller"
         )
+
+    def _needed(self, source: GQA) -> str:
+        return f"a divisor of the {source.n_kv_heads} that there are"
 
     def _rows(self, source: GQA) -> int:
         return 2 * source.n_kv_heads * source.head_dim

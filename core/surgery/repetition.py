@@ -29,6 +29,9 @@ class Repetition(Conversion):
             return "each of its query heads has a KV head of its own already"
         return super().refusal(source, position)
 
+    def _needed(self, source: GQA) -> str:
+        return "that of the query heads"
+
     def settings(self, source: GQA) -> Sequence[int]:
         """n_heads."""
         return (source.n_heads,)

@@ -74,11 +74,11 @@ def surgery_curve(
         ring = {"size": 18, "symbol": "circle-open", "color": theme.ink, "line": {"width": 2}}
         drawn.append(_mark(here, "on screen", ring))
     layout = theme.layout(
-        xaxis={"type": "log", "title": "bytes cached a token, all layers, half precision"} | _ticks(curves, own),
+        xaxis={"type": "log", "title": "bytes cached a token (half precision)"} | _ticks(curves, own),
         yaxis={"title": axis, "type": "log" if log else "linear", "automargin": True},
         legend={"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top"},
         margin={"t": 12, "l": 64, "r": 12, "b": 130},
-        height=500,
+        height=560,
         hovermode="closest",
     )
     return go.Figure(drawn, layout)

@@ -63,10 +63,8 @@ def _told(choices: SurgeryChoices, shown: Shown, before: Any, after: Any) -> str
 
 
 def _bars(choices: SurgeryChoices, shown: Shown, layer: int, head: int, look: Theme) -> None:
-    scope = "all layers converted" if choices.whole else "this layer alone converted"
-    figure = head_bars(
-        shown.apart.numpy(), f"How far each head of layer {layer} went ({scope})", chosen=head, theme=look
-    )
+    scope = "all layers are converted" if choices.whole else "this layer alone is converted"
+    figure = head_bars(shown.apart.numpy(), "How far the heads went", chosen=head, theme=look)
     told = ", ".join(f"head {i} {value:.3f}" for i, value in enumerate(shown.apart.tolist()))
     chart(
         figure, key_name="surgery_heads_apart", alt=f"Jensen-Shannon distance of each head to itself: {told}.",
@@ -81,6 +79,6 @@ def _bars(choices: SurgeryChoices, shown: Shown, layer: int, head: int, look: Th
     st.caption(
         markdown_text(
             "Jensen-Shannon distance of each head to itself, mean over the tokens that look: 0 is the same, 1 has nothing in "
-            f"common. This head: {float(shown.apart[head]):.3f}.{group} Click a bar to see its head."
+            f"common. Layer {layer}, {scope}. This head: {float(shown.apart[head]):.3f}.{group} Click a bar to see its head."
         )
     )

@@ -19,6 +19,7 @@ from viz.workshop import Point, Result
 
 _EVERY = 1.5  # seconds between two looks at what was measured
 _AXES = {"perplexity": "perplexity (less is better)", "similarity": "cosine to the model's own sentences (1 is best)"}
+_ENCODER = "(An encoder reads a text once and keeps no cache; counted is what its keys and values take while it reads.)"
 _WORST = 1e4  # perplexities above are drawn there: what predicts nothing need not be told apart
 
 
@@ -39,6 +40,7 @@ def facts(shown: Shown) -> None:
     st.markdown(
         f"{badge} **{before:,} → {kept:,} numbers** cached a token and layer ({told}); in all {shown.model.n_layers} layers "
         f"{shown.cached_bytes(shown.source):,} → **{shown.cached_bytes(shown.new):,} bytes** a token in half precision."
+        + ("" if shown.model.causal else f" {_ENCODER}")
     )
 
 

@@ -103,12 +103,12 @@ def test_query_and_output_projections_stay():
 @pytest.mark.parametrize(
     ("conversion", "n_kv_heads", "setting", "says"),
     [
-        (MeanPooling(), 6, 4, r"n_kv_heads \(4\) must divide 6 KV heads: 1, 2, 3, 6"),
-        (MeanPooling(), 6, 0, r"n_kv_heads \(0\) must divide 6 KV heads"),
-        (FirstHead(), 2, 3, r"n_kv_heads \(3\) must divide 2 KV heads: 1, 2"),
+        (MeanPooling(), 6, 4, r"the number of KV heads \(4\) must be a divisor of the 6 that there are: 1, 2, 3, 6 will do"),
+        (MeanPooling(), 6, 0, r"the number of KV heads \(0\) must be a divisor"),
+        (FirstHead(), 2, 3, r"KV heads \(3\) must be a divisor of the 2 that there are: 1, 2 will do"),
         (FirstHead(), 1, 1, r"First KV head cannot be done to this model: it has one KV head, which cannot become fewer"),
         (Repetition(), 6, 6, r"Repetition to MHA cannot be done to this model: each of its query heads has a KV head"),
-        (Repetition(), 2, 3, r"n_kv_heads \(3\)"),
+        (Repetition(), 2, 3, r"the number of KV heads \(3\) must be that of the query heads: 6 will do"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_what_can(conversion, n_kv_heads, setting, says):
