@@ -6,6 +6,7 @@ visitor's request go first. Nothing here depends on a visitor's text but `inputs
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -54,6 +55,10 @@ class Result:
     failure: str = ""
 
 
+class _Ended(Exception):
+    """The process ends; what is being measured is dropped."""
+
+
 class Workshop:
     """Everything that surgery keeps for an engine's models."""
 
@@ -69,8 +74,8 @@ class Workshop:
         self._yardsticks: LRUCache[str, Yardstick] = LRUCache(16)
         self._results: LRUCache[Point, Result] = LRUCache(MOST_RESULTS)
         self._waiting: list[Point] = []
-        self._there_is_work = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
+        self._ending = False
 
     def inputs(self, name: str, text: str) -> list[Any]:
         """What goes into each layer's attention for a text, a tensor (seq, d_model) a layer."""
@@ -131,14 +136,15 @@ class Workshop:
 
     def ask(self, points: Sequence[Point]) -> None:
         """Measures these points next, in their order, before all that was asked for earlier."""
-        with self._there_is_work:
+        with self._lock:
             missing = [point for point in dict.fromkeys(points) if point not in self._results]
             rest = [point for point in self._waiting if point not in missing]
             self._waiting = [*missing, *rest][:MOST_WAITING]
-            if self._thread is None:
+            if self._waiting and self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="surgery", daemon=True)
                 self._thread.start()
-            self._there_is_work.notify()
+                atexit.unregister(self._end)
+                atexit.register(self._end)
 
     def result(self, point: Point) -> Result | None:
         """What was measured, or None as long as it was not."""
@@ -153,21 +159,32 @@ class Workshop:
         with suppress(OSError, AttributeError):
             if sys.platform.startswith("linux"):  # elsewhere this would slow the whole process down
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        while True:
-            with self._there_is_work:
-                while not self._waiting:
-                    self._there_is_work.wait()
-                point = self._waiting[0]
-            result = self._measured(point)
-            with self._there_is_work:
-                self._results[point] = result
-                self._waiting = [other for other in self._waiting if other != point]
+        with suppress(_Ended):
+            while (point := self._next()) is not None:
+                result = self._measured(point)
+                with self._lock:
+                    self._results[point] = result
+                    self._waiting = [other for other in self._waiting if other != point]
+
+    def _next(self) -> Point | None:
+        with self._lock:
+            if not self._waiting:
+                self._thread = None  # the next who asks starts another
+            return self._waiting[0] if self._waiting else None
+
+    def _end(self) -> None:
+        # Before the interpreter goes: a thread that is inside torch then would abort the process.
+        thread, self._ending = self._thread, True
+        if thread is not None and thread.is_alive():
+            thread.join(60)
 
     def _measured(self, point: Point) -> Result:
         try:
             yardstick = self._once(self._yardsticks, point.model, lambda: self._yardstick(point.model))
             converted = self.model(point.model, point.conversion, point.setting)
             return Result(yardstick.value(converted, self._after_visitors), yardstick.own)
+        except _Ended:
+            raise
         except HeadlightError as error:
             return Result(failure=str(error))
         except Exception as error:  # whatever it is, the thread goes on with the next
@@ -179,10 +196,16 @@ class Workshop:
     @contextmanager
     def _after_visitors(self) -> Iterator[None]:
         self._engine.wait_for_visitors()
+        self._go_on()
         yield
+
+    def _go_on(self) -> None:
+        if self._ending:
+            raise _Ended
 
     def _prepare(self, name: str, conversion: Conversion, index: int) -> Prepared:
         def make() -> Prepared:
+            self._go_on()
             moments = self.moments(name) if conversion.calibrated else None
             return conversion.prepare(layer_of(self._model(name), index, moments))
 

@@ -105,5 +105,6 @@ def _row(table: Mapping[str, tuple[str, Any]], config: Config, key: str) -> Any:
 
 
 def _tokenizer_file(folder: Path) -> Path:
-    own = folder / "tokenizer.json"
-    return own if own.exists() else folder.parent / own.name
+    # A folder's own, else the one beside it; what was made of a shipped sibling reads the tokenizer of the shipped ones.
+    places = [place / "tokenizer.json" for place in (folder, folder.parent, FOLDER)]
+    return next((path for path in places if path.exists()), places[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -116,3 +118,20 @@ def test_a_model_without_heads_is_refused(shop):
         shop.layer("mla-rope", MeanPooling(), 1, 0)
     with pytest.raises(InputError, match=r"the rank \(500\) must be from 1 to 192"):
         shop.layer(NAME, JointSVD(), 500, 0)
+
+
+ENDING = """
+from core.engine import Engine
+from core.surgery import JointSVD
+from viz.workshop import Point, Workshop
+shop = Workshop(Engine("cpu"))
+shop.ask([Point("mha-rope", JointSVD(), rank) for rank in range(1, 190)])
+while shop.result(Point("mha-rope", JointSVD(), 1)) is None:
+    shop._thread.join(0.02)
+print("left", len(shop._waiting) > 100)
+"""
+
+
+def test_a_process_ends_in_good_order_while_something_is_measured():
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=200)
+    assert (ended.returncode, ended.stdout) == (0, "left True\n"), ended.stderr
