@@ -13,7 +13,8 @@ _INTRO = (
 )
 _CAVEAT = (
     "Validation loss in nats a token on the text that no sibling was trained on; three seeds of MHA · RoPE have a standard "
-    "deviation of 0.006. A few more steps help an unconverted sibling, too: that column tells how much."
+    "deviation of 0.006. The last column is the control: the same further steps, with their new warm-up, on the unconverted "
+    "sibling. What it gains or loses is not due to the conversion."
 )
 
 
@@ -52,8 +53,11 @@ def _sentence(each: Healed) -> str:
     way = each.healed.validation - each.beside[1].validation
     against = "better" if way < 0 else "worse"
     back = "it ends below what it began with" if left < 0 else f"{1 - left / lost:.0%} of the loss is healed"
+    control = (
+        "" if each.further is None else f" The same steps take the unconverted one to {each.further.validation:.3f}."
+    )
     return (
         f"**{SIBLINGS[each.source].title}, {each.source_kept} → {each.kept}**: converting costs {lost:+.3f} nats; after "
         f"{each.steps} steps ({each.share:.0%} of its own training) {back}, and it is {abs(way):.3f} nats {against} than "
-        f"{SIBLINGS[each.beside[0]].title}, trained that way."
+        f"{SIBLINGS[each.beside[0]].title}, trained that way.{control}"
     )
