@@ -26,6 +26,8 @@ FORBIDDEN = {
     "viz/view.py": {"streamlit", "torch", "plotly"},
     "viz/compare_view.py": {"streamlit", "torch", "plotly"},
     "viz/positions_view.py": {"streamlit", "torch", "plotly"},
+    "viz/surgery_view.py": {"streamlit", "torch", "plotly"},
+    "viz/workshop.py": {"streamlit", "torch", "plotly"},
     "viz/theme.py": {"streamlit", "torch"},
     "viz/pages": {"torch", "numpy", "plotly"},
     "viz/components": {"torch"},

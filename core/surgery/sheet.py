@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from safetensors.torch import save
 from torch import Tensor
 
@@ -19,14 +19,18 @@ from core.types import Tokens
 Row = tuple[str, int, int, int, float, bool]
 
 
-def weights_csv(tokens: Tokens, before: Float[Tensor, "seq seq"], after: Float[Tensor, "seq seq"]) -> str:
-    """One head's weights before and after and their difference, a row a cell; who looks first."""
+def weights_csv(
+    tokens: Tokens, before: Float[Tensor, "seq seq"], after: Float[Tensor, "seq seq"], mask: Bool[Tensor, "seq seq"]
+) -> str:
+    """One head's weights before and after and their difference, a row a cell that may be looked at; who looks first."""
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
     writer.writerow(["query", "key", "query token", "key token", "before", "after", "after minus before"])
     names = [cell(piece) for piece in tokens.pieces]
     for query, (row, other) in enumerate(zip(before.double().tolist(), after.double().tolist(), strict=True)):
         for key, (b, a) in enumerate(zip(row, other, strict=True)):
+            if not mask[query, key]:
+                continue
             writer.writerow([query, key, names[query], names[key], f"{b:.7g}", f"{a:.7g}", f"{a - b:.7g}"])
     return sheet.getvalue()
 

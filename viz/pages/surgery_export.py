@@ -52,7 +52,9 @@ def draw(choices: SurgeryChoices, shown: Shown) -> None:
         with st.container(horizontal=True):
             _download(
                 "Before and after (CSV)", f"{name}-head{head}.csv", "text/csv",
-                lambda: weights_csv(shown.run.tokens, shown.before[head], shown.after[head]),
+                lambda: weights_csv(
+                    shown.run.tokens, shown.before[head].cpu(), shown.after[head].cpu(), shown.run.layers[layer].mask.cpu()
+                ),
             )  # fmt: skip
             _download(
                 "The curves so far (CSV)",
