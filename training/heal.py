@@ -148,7 +148,7 @@ def _ship(asked: Healing, state: State, before: dict[str, Any], job: Job) -> dic
     folder = Path(tempfile.mkdtemp(prefix=f".{asked.name}.", dir=job.output))
     try:
         if case.kept:
-            weights = {name: t.detach().cpu().half() for name, t in state.params.items()}
+            weights = {name: t.detach().cpu().half().contiguous() for name, t in state.params.items()}
             files.write(folder / "model.safetensors", safetensors.torch.save(weights))
             files.write_json(folder / "config.json", asked.config)
         files.write_json(folder / "card.json", card)

@@ -82,7 +82,7 @@ class Decouple(Conversion):
     def _cut(self, layer: Layer, rows: _Rows, up: Tensor, down: Tensor, rank: int) -> Converted:
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
         params["kv_a_proj.weight"] = torch.cat([down[:rank], rows.turned.to(down.dtype)])
-        params |= {"kv_b_proj.weight": up[:, :rank].clone(), "rope_dims": rows.dims}
+        params |= {"kv_b_proj.weight": up[:, :rank].contiguous(), "rope_dims": rows.dims}
         if layer.attention.bias:
             turned, plain = rows.biases(layer)
             params["kv_a_proj.bias"] = torch.cat([turned.new_zeros(rank), turned]).to(down.dtype)

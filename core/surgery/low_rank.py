@@ -55,7 +55,7 @@ class LowRank(Conversion):
 
     def _cut(self, layer: Layer, up: Tensor, down: Tensor, rank: int) -> Converted:
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
-        params |= {"kv_a_proj.weight": down[:rank].clone(), "kv_b_proj.weight": up[:, :rank].clone()}
+        params |= {"kv_a_proj.weight": down[:rank].clone(), "kv_b_proj.weight": up[:, :rank].contiguous()}
         if layer.attention.bias:
             params["kv_b_proj.bias"] = joint(layer.params, layer.attention, "bias").to(up.dtype)
         return Converted(self.attention(layer.attention, rank), params)

@@ -40,6 +40,7 @@ def test_a_latent_of_full_rank_loses_nothing(conversion, n, rope, bias):
 def test_a_smaller_rank_is_what_is_cached_and_is_lossy(conversion, rank):
     it = layer(2, "half")
     new = conversion.convert(it, rank)
+    assert all(t.is_contiguous() for t in new.params.values())  # safetensors takes no others
     assert new.attention == Latent(D_MODEL, N_HEADS, HEAD_DIM, n_kv_heads=2, kv_lora_rank=rank)
     cache = new.attention.attend(inputs()[:LENGTH], new.params, it.position).cache
     assert cache.nbytes == new.attention.cached_elements_per_token() * 8 * LENGTH == rank * 8 * LENGTH
