@@ -94,7 +94,7 @@ def perplexity(model: Model, passages: tuple[str, ...], turn: Turn = nullcontext
     for passage in passages:
         with turn():
             found.append(_losses(model, passage))
-    return float(torch.cat(found).double().mean().exp())
+    return float(torch.cat(found).cpu().double().mean().exp())
 
 
 def _losses(model: Model, passage: str) -> Float[Tensor, " tokens"]:

@@ -23,8 +23,8 @@ def how_far(
     attention: Latent, params: Params, position: Position, head: int, distances: Sequence[int]
 ) -> Float[Tensor, " distances"]:
     """|A_Δ - A_0| / |A_0| (Frobenius) of one query head for several distances, in tokens back; all 0 would be absorbable."""
-    q = params["q_proj.weight"].double().unflatten(0, (attention.n_heads, -1))[head]
-    up = params["kv_b_proj.weight"].double().unflatten(0, (attention.n_kv_heads, -1))
+    q = params["q_proj.weight"].cpu().double().unflatten(0, (attention.n_heads, -1))[head]
+    up = params["kv_b_proj.weight"].cpu().double().unflatten(0, (attention.n_kv_heads, -1))
     k = up[head // (attention.n_heads // attention.n_kv_heads), : attention.head_dim]
     queries, keys = q @ q.T, k @ k.T
     return torch.stack(

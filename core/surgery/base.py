@@ -31,12 +31,12 @@ class Layer:
     moment: Float[Tensor, "d_model d_model"] | None = None
 
     def measured(self) -> Float[Tensor, "d_model d_model"]:
-        """The second moment in float64; raises InputError where nothing was calibrated."""
+        """The second moment in float64, on the CPU (MPS has no float64); raises InputError where nothing was calibrated."""
         if self.moment is None:
             raise InputError(
                 "this conversion weighs errors by what the layer reads: give the second moment of its inputs"
             )
-        return self.moment.double()
+        return self.moment.cpu().double()
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ def inputs(model: Model, tokens: Tokens) -> list[Float[Tensor, "seq d_model"]]:
 def second_moments(
     model: Model, passages: Sequence[str], turn: Turn = nullcontext
 ) -> list[Float[Tensor, "d_model d_model"]]:
-    """For each layer the mean of h hᵀ over all tokens of the passages, in float32, summed up in float64.
+    """For each layer the mean of h hᵀ over all tokens of the passages, in float32 on the CPU, summed up in float64.
 
     turn: a passage is read inside `turn()`.
     """
@@ -46,4 +46,4 @@ def second_moments(
             wide = h.cpu().double()
             total += wide.T @ wide
         count += len(read[0])
-    return [(total / count).float().to(model.device) for total in sums]
+    return [(total / count).float() for total in sums]

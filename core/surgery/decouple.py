@@ -20,7 +20,7 @@ from core.errors import ConfigError
 from core.positions import RoPE
 from core.positions.base import Position
 from core.surgery.base import Conversion, Converted, Layer, Prepared
-from core.surgery.low_rank import directions, square_root
+from core.surgery.low_rank import as_trained, directions, keys_and_values, square_root
 from core.surgery.rotary import CHOICES, chosen_dims
 
 
@@ -73,20 +73,19 @@ class Decouple(Conversion):
         """The dimensions that stay rotated, and the directions of all the rest."""
         rows = _Rows.of(layer, self)
         up = directions(rows.plain, square_root(layer.measured()) if self.weighted else None)
-        dtype = layer.params["k_proj.weight"].dtype
-        down, up = (up.T @ rows.plain).to(dtype), up.to(dtype)
+        down, up = (as_trained(t, layer) for t in (up.T @ rows.plain, up))
         return Prepared(
             lambda rank: self._cut(layer, rows, up, down, rank), sum(t.numel() * t.element_size() for t in (up, down))
         )
 
     def _cut(self, layer: Layer, rows: _Rows, up: Tensor, down: Tensor, rank: int) -> Converted:
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
-        params["kv_a_proj.weight"] = torch.cat([down[:rank], rows.turned.to(down.dtype)])
-        params |= {"kv_b_proj.weight": up[:, :rank].contiguous(), "rope_dims": rows.dims}
+        params["kv_a_proj.weight"] = torch.cat([down[:rank], as_trained(rows.turned, layer)])
+        params |= {"kv_b_proj.weight": up[:, :rank].contiguous(), "rope_dims": rows.dims.to(down.device)}
         if layer.attention.bias:
             turned, plain = rows.biases(layer)
-            params["kv_a_proj.bias"] = torch.cat([turned.new_zeros(rank), turned]).to(down.dtype)
-            params["kv_b_proj.bias"] = plain.to(down.dtype)
+            params["kv_a_proj.bias"] = as_trained(torch.cat([turned.new_zeros(rank), turned]), layer)
+            params["kv_b_proj.bias"] = as_trained(plain, layer)
         return Converted(self.attention(layer.attention, rank), params)
 
     def _rows(self, source: GQA) -> int:
@@ -109,7 +108,7 @@ class _Rows:
         if refusal or not isinstance(layer.position, RoPE):
             raise ConfigError(f"{asked.title} cannot be done to this layer: {refusal}")
         asked.attention(layer.attention, 1)  # refuses a rotary width that does not fit
-        dims = chosen_dims(asked.choice, layer, layer.position, asked.rotary).to(layer.params["k_proj.weight"].device)
+        dims = chosen_dims(asked.choice, layer, layer.position, asked.rotary)
         return cls(dims, *_parted(layer, dims, "weight"))
 
     def biases(self, layer: Layer) -> tuple[Tensor, Tensor]:
@@ -118,11 +117,8 @@ class _Rows:
 
 
 def _parted(layer: Layer, dims: Tensor, part: str) -> tuple[Tensor, Tensor]:
-    source = layer.attention
-    k, v = (
-        layer.params[f"{name}.{part}"].double().unflatten(0, (source.n_kv_heads, -1)) for name in ("k_proj", "v_proj")
-    )
-    kept = torch.ones(k.shape[:2], dtype=torch.bool, device=k.device).scatter(1, dims, False)
+    k, v = keys_and_values(layer.params, layer.attention, part)
+    kept = torch.ones(k.shape[:2], dtype=torch.bool).scatter(1, dims, False)
     turned = torch.stack([head[chosen] for head, chosen in zip(k, dims, strict=True)]).flatten(0, 1)
     plain = torch.stack(
         [torch.cat([head[rest], value]) for head, rest, value in zip(k, kept, v, strict=True)]

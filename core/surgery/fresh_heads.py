@@ -27,5 +27,5 @@ class FreshHeads(FewerHeads):
         """Normal numbers with the mean and standard deviation of what they replace."""
         chance = torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {layer} {name}".encode()))
         shape = (grouped.shape[0], *grouped.shape[2:])
-        drawn = torch.randn(shape, generator=chance, dtype=torch.float64).to(grouped)
+        drawn = torch.randn(shape, generator=chance, dtype=torch.float64).to(grouped.dtype).to(grouped.device)
         return drawn * grouped.std() + grouped.mean()

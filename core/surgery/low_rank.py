@@ -45,8 +45,7 @@ class LowRank(Conversion):
         """All directions, best first, and what W is along them."""
         weight = joint(layer.params, layer.attention)
         up = directions(weight, self.weighing(layer))
-        dtype = layer.params["k_proj.weight"].dtype
-        down, up = (up.T @ weight).to(dtype), up.to(dtype)
+        down, up = (as_trained(t, layer) for t in (up.T @ weight, up))
         return Prepared(lambda rank: self._cut(layer, up, down, rank), _nbytes(up, down))
 
     @abstractmethod
@@ -57,14 +56,25 @@ class LowRank(Conversion):
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
         params |= {"kv_a_proj.weight": down[:rank].clone(), "kv_b_proj.weight": up[:, :rank].contiguous()}
         if layer.attention.bias:
-            params["kv_b_proj.bias"] = joint(layer.params, layer.attention, "bias").to(up.dtype)
+            params["kv_b_proj.bias"] = as_trained(joint(layer.params, layer.attention, "bias"), layer)
         return Converted(self.attention(layer.attention, rank), params)
 
 
 def joint(params: Params, source: GQA, part: str = "weight") -> Float[Tensor, "rows ..."]:
-    """[W_K; W_V] (or the biases) in float64, the rows of each KV head together: its keys, then its values."""
-    k, v = (params[f"{name}.{part}"].double().unflatten(0, (source.n_kv_heads, -1)) for name in ("k_proj", "v_proj"))
-    return torch.cat([k, v], dim=1).flatten(0, 1)
+    """[W_K; W_V] (or the biases) in float64 on the CPU, the rows of each KV head together: its keys, then its values."""
+    return torch.cat(keys_and_values(params, source, part), dim=1).flatten(0, 1)
+
+
+def keys_and_values(params: Params, source: GQA, part: str) -> list[Float[Tensor, "n_kv_heads head_dim ..."]]:
+    """W_K and W_V (or their biases) in float64 on the CPU, a KV head an entry of the first axis."""
+    rows = (params[f"{name}.{part}"].cpu().double() for name in ("k_proj", "v_proj"))
+    return [t.unflatten(0, (source.n_kv_heads, source.head_dim)) for t in rows]
+
+
+def as_trained(t: Tensor, layer: Layer) -> Tensor:
+    """In the precision and on the device of the layer's weights."""
+    like = layer.params["k_proj.weight"]
+    return t.to(like.dtype).to(like.device)
 
 
 def directions(weight: Float[Tensor, "rows d_model"], weighing: Tensor | None) -> Float[Tensor, "rows full"]:

@@ -47,13 +47,13 @@ def chosen_dims(choice: str, layer: Layer, rope: RoPE, width: int) -> Int[Tensor
 def contribution(layer: Layer, rope: RoPE) -> Float[Tensor, "n_kv_heads pairs"]:
     """How much each pair may add to the scores of a KV head: |q| |k| of the pair, root mean squares over the calibration
     text, summed over the query heads that read it. Biases are left out."""
-    source, moment, pairs = layer.attention, layer.measured(), pairs_of(rope).to(layer.params["k_proj.weight"].device)
+    source, moment, pairs = layer.attention, layer.measured(), pairs_of(rope)
     sizes = {name: _sizes(layer.params[f"{name}.weight"], source, moment, pairs) for name in ("q_proj", "k_proj")}
     q = sizes["q_proj"].unflatten(0, (source.n_kv_heads, -1)).sum(1)
     return q * sizes["k_proj"]
 
 
 def _sizes(weight: Tensor, source: GQA, moment: Tensor, pairs: Tensor) -> Float[Tensor, "heads pairs"]:
-    rows = weight.double()
+    rows = weight.cpu().double()
     squares = ((rows @ moment) * rows).sum(1).unflatten(0, (-1, source.head_dim))  # E[(w·h)²] of each dimension
     return squares[:, pairs].sum(-1).sqrt()
