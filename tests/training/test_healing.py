@@ -50,9 +50,11 @@ def _loss(it, rows) -> float:
     return float(torch.stack(losses).mean())
 
 
-def test_healing_helps_and_beside_it_stands_what_keeps_as_much():
+def test_what_was_broken_is_healed_in_part_and_beside_it_stands_what_keeps_as_much():
     for each in healed():
-        assert each.trained.validation < each.healed.validation < each.converted.validation or each.setting == 144
+        broken = each.converted.validation - each.trained.validation
+        if broken > 0.1:
+            assert each.trained.validation < each.healed.validation < each.trained.validation + broken / 4
         assert each.kept == each.beside_kept < each.source_kept
 
 

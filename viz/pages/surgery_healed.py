@@ -16,6 +16,7 @@ _CAVEAT = (
     "deviation of 0.006. The last column is the control: the same further steps, with their new warm-up, on the unconverted "
     "sibling. What it gains or loses is not due to the conversion."
 )
+_CHANCE = 0.012  # nats; two standard deviations over seeds
 
 
 def draw() -> None:
@@ -51,13 +52,20 @@ def _sentence(each: Healed) -> str:
     lost = each.converted.validation - each.trained.validation
     left = each.healed.validation - each.trained.validation
     way = each.healed.validation - each.beside[1].validation
-    against = "better" if way < 0 else "worse"
-    back = "it ends below what it began with" if left < 0 else f"{1 - left / lost:.0%} of the loss is healed"
+    what = f"**{SIBLINGS[each.source].title}, {each.source_kept} → {each.kept}**: converting costs {lost:+.3f} nats"
+    if lost < _CHANCE:  # there is nothing to heal
+        gained = each.converted.validation - each.beside[1].validation
+        told = f", which may be chance: as it stands it is {_against(gained)} {SIBLINGS[each.beside[0]].title}, trained that "
+        told += f"way. There is nothing to heal, and {each.steps} more steps take it to {each.healed.validation:.3f}."
+    else:
+        back = "it ends below what it began with" if left < 0 else f"{1 - left / lost:.0%} of that is healed"
+        told = f"; after {each.steps} steps ({each.share:.0%} of its own training) {back}, and it is {_against(way)} "
+        told += f"{SIBLINGS[each.beside[0]].title}, trained that way."
     control = (
         "" if each.further is None else f" The same steps take the unconverted one to {each.further.validation:.3f}."
     )
-    return (
-        f"**{SIBLINGS[each.source].title}, {each.source_kept} → {each.kept}**: converting costs {lost:+.3f} nats; after "
-        f"{each.steps} steps ({each.share:.0%} of its own training) {back}, and it is {abs(way):.3f} nats {against} than "
-        f"{SIBLINGS[each.beside[0]].title}, trained that way.{control}"
-    )
+    return what + told + control
+
+
+def _against(nats: float) -> str:
+    return f"{abs(nats):.3f} nats {'better' if nats < 0 else 'worse'} than"
