@@ -50,7 +50,10 @@ def open_page(page: Page, address: str, **link: object) -> None:
     page.goto(f"{address}/surgery?{urlencode({'text': TEXT} | link)}")
     page.wait_for_selector(".st-key-surgery_after .heatmaplayer image", timeout=120_000)
     page.wait_for_selector(".st-key-surgery_curve .main-svg", state="attached", timeout=300_000)
-    page.wait_for_function("!document.body.innerText.includes('Measuring in the background')", timeout=900_000)
+    quiet = "!document.body.innerText.includes('Measuring in the background')"
+    page.wait_for_function(quiet, timeout=900_000)
+    page.wait_for_timeout(4_000)
+    page.wait_for_function(quiet, timeout=900_000)  # between two of its looks the page may have shown none
     page.wait_for_timeout(2_000)
 
 
