@@ -157,6 +157,16 @@ class Engine:
             self._measurement.start()
             return self._measurement
 
+    def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None) -> Run:
+        """The tokens through a model that was made from one of the engine's, alone on the device."""
+        with self._running:
+            return run(model, tokens, layers)
+
+    def wait_for_visitors(self) -> None:
+        """For work in the background: returns when no visitor's request is on the device."""
+        with self._running:
+            return
+
     def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
         """`core.run` within the limits, alone on the device."""
         tokens = self.tokens(name, text)

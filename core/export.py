@@ -21,7 +21,7 @@ def to_csv(result: Run, layer: int, head: int) -> str:
     A token that a spreadsheet would take for a formula (=, +, -, @ first) is led by an apostrophe.
     """
     trace = result.layers[layer]
-    names = [_cell(piece) for piece in result.tokens.pieces]
+    names = [cell(piece) for piece in result.tokens.pieces]
     sheet = io.StringIO()
     writer = csv.writer(sheet)
     writer.writerow(["query \\ key", *names])
@@ -36,7 +36,7 @@ def step_to_csv(tokens: Tokens, step: Step, head: int = 0) -> str:
 
     head: which one of those that the step has, if it has any. Minus infinity is an empty cell.
     """
-    names = [_cell(piece) for piece in tokens.pieces]
+    names = [cell(piece) for piece in tokens.pieces]
     values = step.of_head(head).float().cpu().numpy()
     sheet = io.StringIO()
     writer = csv.writer(sheet)
@@ -93,5 +93,6 @@ def _about(result: Run, layer: int) -> dict[str, object]:
     }
 
 
-def _cell(piece: str) -> str:
+def cell(piece: str) -> str:
+    """A token for a spreadsheet: what it would take for a formula is led by an apostrophe."""
     return f"'{piece}" if piece.lstrip()[:1] in ("=", "+", "-", "@") else piece

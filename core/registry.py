@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from core.attention import GQA, MHA, MLA, MQA, Attention
+from core.attention import GQA, MHA, MLA, MQA, Attention, Decoupled, Latent
 from core.checkpoints import packages, pretrained, sibling
 from core.checkpoints.gguf_llama import Progress
 from core.errors import UnknownNameError
@@ -43,7 +43,9 @@ class ModelRow:
         return self.package is None or packages.installed(self.package)
 
 
-ATTENTION: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA}
+ATTENTION: Mapping[str, type[Attention]] = {
+    "mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA, "latent": Latent, "decoupled": Decoupled,
+}  # fmt: skip
 
 POSITIONS: Mapping[str, type[Position]] = {
     "none": Position,

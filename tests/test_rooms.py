@@ -29,6 +29,8 @@ FORBIDDEN = {
     "viz/mla_view.py": {"streamlit", "torch", "plotly"},
     "viz/cache_view.py": {"streamlit", "torch", "plotly"},
     "viz/link.py": {"streamlit", "torch", "plotly"},
+    "viz/surgery_view.py": {"streamlit", "torch", "plotly"},
+    "viz/workshop.py": {"streamlit", "torch", "plotly"},
     "viz/theme.py": {"streamlit", "torch"},
     "viz/pages": {"torch", "numpy", "plotly"},
     "viz/components": {"torch"},

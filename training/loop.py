@@ -9,22 +9,52 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from core.checkpoints.folder import Config
 from core.errors import TrainingError
 from training import files, model
-from training.presets import Sibling
+from training.presets import Preset
 from training.tokens import Rows
 
 CLIP = 1.0  # largest norm of all gradients together
 DECAY = 0.1  # weight decay, on matrices alone
 BETAS = (0.9, 0.95)
+
+
+class Plan(Protocol):
+    """What is trained: a sibling from scratch (`presets.Sibling`), or a converted one further (`heal.Healing`)."""
+
+    @property
+    def name(self) -> str:
+        """As it is called in messages and files."""
+        ...
+
+    @property
+    def preset(self) -> Preset:
+        """Its sizes and budget."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the order of its rows."""
+        ...
+
+    @property
+    def config(self) -> Config:
+        """Its config.json."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that its losses depend on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +81,7 @@ class State:
         return len(self.losses)
 
 
-def train(state: State, sibling: Sibling, rows: Rows, machine: Machine, checkpoint: Path) -> Iterator[State]:
+def train(state: State, sibling: Plan, rows: Rows, machine: Machine, checkpoint: Path) -> Iterator[State]:
     """Takes the state to the end of the preset's steps, yielding it after each, and writes `checkpoint` on the way.
 
     Raises TrainingError for a loss that is no number.
@@ -66,9 +96,10 @@ def train(state: State, sibling: Sibling, rows: Rows, machine: Machine, checkpoi
         yield state
 
 
-def begin(sibling: Sibling, machine: Machine) -> State:
-    """Fresh parameters and a fresh optimiser."""
-    params = {name: t.to(machine.device) for name, t in model.initial(sibling.config, sibling.seed).items()}
+def begin(sibling: Plan, machine: Machine, weights: Mapping[str, Tensor] | None = None) -> State:
+    """Fresh parameters (or those given) and a fresh optimiser."""
+    first = model.initial(sibling.config, sibling.seed) if weights is None else weights
+    params = {name: t.detach().clone().to(machine.device) for name, t in first.items()}
     for t in params.values():
         t.requires_grad_()
     matrices = [t for t in params.values() if t.ndim > 1]
@@ -84,7 +115,7 @@ def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
-def save(state: State, sibling: Sibling, path: Path) -> None:
+def save(state: State, sibling: Plan, path: Path) -> None:
     """Writes a checkpoint, all or nothing."""
     held = {
         "sibling": sibling.fingerprint,
@@ -98,7 +129,7 @@ def save(state: State, sibling: Sibling, path: Path) -> None:
     files.write(path, buffer.getvalue())
 
 
-def resume(state: State, sibling: Sibling, path: Path) -> None:
+def resume(state: State, sibling: Plan, path: Path) -> None:
     """Puts a checkpoint's contents into a fresh state; raises TrainingError if it is damaged or of another run."""
     held = _read(path)
     if held["sibling"] != sibling.fingerprint:
@@ -122,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
     return held
 
 
-def _loss_function(sibling: Sibling, machine: Machine) -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:
+def _loss_function(sibling: Plan, machine: Machine) -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:
     network = model.Network(sibling.config)
 
     def compute(params: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
@@ -143,7 +174,7 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return call
 
 
-def _step(state: State, sibling: Sibling, rows: Rows, compute: Callable[..., Tensor]) -> float:
+def _step(state: State, sibling: Plan, rows: Rows, compute: Callable[..., Tensor]) -> float:
     preset = sibling.preset
     for settings in state.optimizer.param_groups:
         settings["lr"] = learning_rate(state.step, preset.steps, preset.warmup, preset.peak)
@@ -157,7 +188,7 @@ def _step(state: State, sibling: Sibling, rows: Rows, compute: Callable[..., Ten
     return _finite(float(loss.detach()), sibling, state.step)
 
 
-def _finite(loss: float, sibling: Sibling, step: int) -> float:
+def _finite(loss: float, sibling: Plan, step: int) -> float:
     if not math.isfinite(loss):
         raise TrainingError(f"{sibling.name}: the loss is {loss} at step {step}; a lower learning rate would help")
     return loss

@@ -18,7 +18,7 @@ from torch import Tensor
 from core.checkpoints import sibling as checkpoint
 from core.errors import TrainingError
 from training import evaluate, files
-from training.loop import BETAS, CLIP, DECAY, Machine, State
+from training.loop import BETAS, CLIP, DECAY, Machine, Plan, State
 from training.prepare import Prepared
 from training.presets import Sibling
 
@@ -67,7 +67,7 @@ def ship(sibling: Sibling, state: State, job: Job) -> dict[str, Any]:
     return card
 
 
-def facts(sibling: Sibling, state: State, job: Job) -> dict[str, Any]:
+def facts(sibling: Plan, state: State, job: Job) -> dict[str, Any]:
     """What a card says before anything is measured: sizes, budget, how it was made, and the loss curve."""
     preset = sibling.preset
     return {

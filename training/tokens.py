@@ -81,3 +81,14 @@ class Rows:
     def spread(self, count: int) -> Int[np.ndarray, " count"]:
         """At most `count` rows at even distances."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Later(Rows):
+    """The same rows in the same order, from a later step on: what comes after that which was read before."""
+
+    start: int = 0
+
+    def order(self, step: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:
+        """The rows of step `start` + `step`."""
+        return super().order(self.start + step, batch, seed)

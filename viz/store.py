@@ -1,4 +1,4 @@
-"""The only Streamlit caches: one engine a process, and the runs that visitors looked at last, bounded in bytes."""
+"""The only Streamlit caches: one engine and one workshop a process, and the runs looked at last, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
 from core.types import Run
+from viz.workshop import Workshop
 
 RUNS_BYTES = 256 * 2**20
 HELD_BYTES = 8 * 2**20
@@ -172,6 +173,12 @@ def is_held(name: str, ids: tuple[int, ...]) -> bool:
 @st.cache_resource(show_spinner=False)
 def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock]:
     return LRUCache(HELD_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def workshop() -> Workshop:
+    """The process's conversions of models; bounded in bytes by itself."""
+    return Workshop(engine())
 
 
 def _calm_the_collector() -> None:

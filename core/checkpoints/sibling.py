@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.attention import GQA, MHA, MLA, MQA, Attention
+from core.attention import GQA, MHA, MLA, MQA, Attention, Latent
 from core.checkpoints.folder import Config, Weights, read_config
 from core.errors import CheckpointError
 from core.model import DecoderBlock, Model
@@ -27,6 +27,8 @@ from core.tokenizer import Tokenizer
 VARIANTS: Mapping[str, tuple[str, type[Attention]]] = {
     "mha": ("MHA", MHA), "gqa": ("GQA", GQA), "mqa": ("MQA", MQA), "mla": ("MLA", MLA),
 }  # fmt: skip
+# What a folder may hold: the variants, and what converting one of them gave (`training/heal.py`).
+KINDS: Mapping[str, tuple[str, type[Attention]]] = {**VARIANTS, "latent": ("Latent", Latent)}
 ENCODINGS: Mapping[str, tuple[str, Callable[[int], Position]]] = {
     "none": ("None", lambda width: Position()),
     "sinusoidal": ("Sinusoidal", lambda width: Sinusoidal()),
@@ -56,7 +58,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
     embedding = params["embedding.weight"]
     return Model(
         name=f"{config['attention']}-{config['position']}",
-        title=f"{VARIANTS[config['attention']][0]} · {ENCODINGS[config['position']][0]}",
+        title=f"{KINDS[config['attention']][0]} · {ENCODINGS[config['position']][0]}",
         context=config["context"],
         tokenizer=Tokenizer.from_file(_tokenizer_file(folder)),
         attention=attention,
@@ -72,7 +74,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
 
 def attention_of(config: Config) -> Attention:
     """The attention that a configuration names, with the sizes it takes from there."""
-    kind = _row(VARIANTS, config, "attention")
+    kind = _row(KINDS, config, "attention")
     return kind(**{f.name: config[f.name] for f in fields(kind) if f.init and f.name not in ("causal", "bias")})
 
 
@@ -103,5 +105,6 @@ def _row(table: Mapping[str, tuple[str, Any]], config: Config, key: str) -> Any:
 
 
 def _tokenizer_file(folder: Path) -> Path:
-    own = folder / "tokenizer.json"
-    return own if own.exists() else folder.parent / own.name
+    # A folder's own, else the one beside it; what was made of a shipped sibling reads the tokenizer of the shipped ones.
+    places = [place / "tokenizer.json" for place in (folder, folder.parent, FOLDER)]
+    return next((path for path in places if path.exists()), places[1])

@@ -34,6 +34,11 @@ class Position:
         return 1.0
 
     @property
+    def turns_keys(self) -> bool:
+        """Whether at_qk does anything; a key that is turned cannot be absorbed into the query."""
+        return type(self).at_qk is not Position.at_qk
+
+    @property
     def biases_scores(self) -> bool:
         """Whether at_scores does anything; fused attention needs to know."""
         return type(self).at_scores is not Position.at_scores

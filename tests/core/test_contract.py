@@ -107,11 +107,12 @@ def test_the_cache_holds_the_bytes_that_the_formula_says(case):
         assert past.nbytes == case.attention.cached_elements_per_token() * 8 * (t + 1)
 
 
-def test_a_token_costs_two_vectors_for_each_kv_head_or_a_latent_and_a_rotated_key():
+def test_a_token_costs_two_vectors_for_each_kv_head_or_a_latent_and_what_is_rotated():
     kept = {name: build(kind).cached_elements_per_token() for name, kind in ATTENTION.items()}
     d, n, g = SIZES["head_dim"], SIZES["n_heads"], SIZES["n_kv_heads"]
-    mla = SIZES["kv_lora_rank"] + SIZES["qk_rope_head_dim"]
-    assert kept == {"mha": 2 * n * d, "gqa": 2 * g * d, "mqa": 2 * d, "mla": mla}
+    r, turned = SIZES["kv_lora_rank"], SIZES["qk_rope_head_dim"]
+    heads = {"mha": 2 * n * d, "gqa": 2 * g * d, "mqa": 2 * d}
+    assert kept == heads | {"mla": r + turned, "latent": r, "decoupled": r + g * turned}
 
 
 def test_extending_a_cache_leaves_the_old_one_as_it_was():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.attention import GQA, MHA, MLA, MQA
+from core.attention import GQA, MHA, MLA, MQA, Decoupled, Latent
 from core.positions import ALiBi, RoPE, Sinusoidal
 
 CORE = Path(__file__).resolve().parents[2] / "core"
@@ -17,7 +17,7 @@ MODULES = sorted(
     ".".join(path.relative_to(CORE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in CORE.rglob("*.py")
 )
-LESSONS = {MHA, GQA, MQA, MLA, RoPE, Sinusoidal, ALiBi}
+LESSONS = {MHA, GQA, MQA, MLA, Latent, Decoupled, RoPE, Sinusoidal, ALiBi}
 
 
 @pytest.mark.parametrize("name", MODULES)

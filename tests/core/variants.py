@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.attention import MLA, Attention
+from core.attention import MLA, Attention, Decoupled
 from core.attention.base import Params
 from core.cache import KVCache
 from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
@@ -60,7 +60,12 @@ def build(kind: type[Attention], **more: Any) -> Attention:
 
 def weights_for(attention: Attention) -> dict[str, Tensor]:
     """Random parameters of the shapes that a variant asks for."""
-    return {name: random(*shape, seed=i) / 3 for i, (name, shape) in enumerate(attention.shapes().items(), start=2)}
+    drawn = {name: random(*shape, seed=i) / 3 for i, (name, shape) in enumerate(attention.shapes().items(), start=2)}
+    if isinstance(attention, Decoupled):
+        drawn["rope_dims"] = random(attention.n_kv_heads, attention.head_dim).argsort(1)[
+            :, : attention.qk_rope_head_dim
+        ]
+    return drawn
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,14 @@ from viz.figures.pairings import pairings
 from viz.figures.position_curves import curves
 from viz.figures.position_maps import dimension_bars, signed_map
 from viz.figures.quality_map import quality_map
+from viz.figures.surgery_maps import Curve, head_bars, surgery_curve
 from viz.figures.survey_map import survey_map
 from viz.figures.tensor_map import tensor_map
 from viz.figures.token_bars import token_bars
 
 __all__ = [
     "Bar",
+    "Curve",
     "Line",
     "cache_growth",
     "candidate_bars",
@@ -38,6 +40,7 @@ __all__ = [
     "flow",
     "flow_boxes",
     "form_bars",
+    "head_bars",
     "head_map",
     "head_maps",
     "held_and_reserved",
@@ -50,6 +53,7 @@ __all__ = [
     "roofline",
     "signed_map",
     "step_times",
+    "surgery_curve",
     "survey_map",
     "tensor_map",
     "token_bars",

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from viz.pages import cache, compare, explore, mla, positions, quality, watch
+from viz.pages import cache, compare, explore, mla, positions, quality, surgery, watch
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ PAGES = (
     PageRow("Positions", "positions", "explore", positions.page),
     PageRow("KV cache", "cache", "memory", cache.page),
     PageRow("Inside MLA", "mla", "account_tree", mla.page),
+    PageRow("Surgery", "surgery", "content_cut", surgery.page),
     PageRow("Quality", "quality", "balance", quality.page),
 )
 

@@ -1,0 +1,71 @@
+"""Whole models: every layer converted, and what the heads of one layer look at before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from core.attention import GQA
+from core.cache import KVCache
+from core.compare import jensen_shannon
+from core.errors import InputError
+from core.model import Model
+from core.surgery.base import Conversion, Converted, Layer, Prepared
+
+Moments = Sequence[Float[Tensor, "d_model d_model"]]
+
+
+def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:
+    """One layer of a model to convert; raises InputError where it has no key and value heads."""
+    if not isinstance(model.attention, GQA):
+        raise InputError(f"{model.title} keeps a latent already; conversions start from key and value heads")
+    moment = None if moments is None else moments[index]
+    return Layer(model.attention, model.layers[index], model.position, index, moment)
+
+
+def convert_model(model: Model, conversion: Conversion, setting: int, moments: Moments | None = None) -> Model:
+    """The model with every layer converted; raises InputError for what the conversion refuses.
+
+    moments: of `second_moments`, for conversions that are calibrated.
+
+    >>> from core import load_model, run
+    >>> from core.surgery import MeanPooling
+    >>> mqa = convert_model(load_model("mha-rope", "cpu"), MeanPooling(), 1)
+    >>> mqa.attention.cached_elements_per_token(), run(mqa, "Once upon a time").layers[0].k.shape[0]
+    (64, 1)
+    """
+    conversion.check(model.attention, model.position, setting)
+    layers = (layer_of(model, index, moments) for index in range(model.n_layers))
+    return assemble(model, [conversion.convert(layer, setting) for layer in layers])
+
+
+def cut_model(model: Model, prepared: Sequence[Prepared], setting: int) -> Model:
+    """The same from layers that were prepared before."""
+    return assemble(model, [each.cut(setting) for each in prepared])
+
+
+def assemble(model: Model, converted: Sequence[Converted]) -> Model:
+    """The model with other attention layers; everything else of its layers stays."""
+    own = set(model.attention.shapes())
+    rest = [{name: t for name, t in params.items() if name not in own} for params in model.layers]
+    layers = tuple(kept | new.params for kept, new in zip(rest, converted, strict=True))
+    return replace(model, title=f"{model.title}, converted", attention=converted[0].attention, layers=layers)
+
+
+@torch.inference_mode()
+def weights_of(model: Model, converted: Converted, h: Float[Tensor, "seq d_model"]) -> Float[Tensor, "n_heads seq seq"]:
+    """The attention weights of one converted layer that reads h, the input of the layer it was made from."""
+    projections = converted.attention.project(h, converted.params, model.position, KVCache())
+    return converted.attention.rows(projections, slice(None))
+
+
+@torch.inference_mode()
+def distances(
+    before: Float[Tensor, "n_heads seq seq"], after: Float[Tensor, "n_heads seq seq"]
+) -> Float[Tensor, " n_heads"]:
+    """The Jensen-Shannon distance of each head to itself, 0 to 1, mean over the tokens that look."""
+    return jensen_shannon(before.cpu().double(), after.cpu().double()).mean(-1)
