@@ -114,6 +114,7 @@ def test_the_written_tokens_and_their_bytes_are_the_decoders() -> None:
     steps = list(continue_text(model, "Once upon a time", 5))
     assert "Once upon a time" + "".join(step.text for step in steps) in said(app)
     assert f"{steps[-1].cache_nbytes:,} bytes" in said(app)
+    assert "524.3 KB a token" in said(app), "Llama 2 7B: 2 * 32 heads * 128 numbers, 32 layers, 2 bytes"
 
 
 @pytest.mark.parametrize("attention", ["mha", "gqa", "mqa"])

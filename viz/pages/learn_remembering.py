@@ -10,6 +10,9 @@ from core.checkpoints.sibling import read_card
 from core.decoding import Continuation, what_variants_keep
 from core.errors import InputError
 from core.lessons import shift
+from core.memory.precision import PRECISIONS
+from core.memory.sizes import bytes_at
+from core.memory.wording import decimal
 from core.model import Model
 from core.quality import MEASURES
 from viz import store
@@ -24,6 +27,7 @@ from viz.text import labels
 from viz.theme import Theme
 
 _WRITER, _LATENT, _PROMPT = "mha-rope", "mla-rope", "Once upon a time"
+_LARGE = "llama-2-7b"  # of the catalogue: multi-head attention
 _LAYER, _HEAD = 1, 0
 
 
@@ -43,6 +47,9 @@ def cache(choices: Learning, look: Theme) -> Try:
         f"{held[-1]:,} bytes after {read} tokens: 2 · {model.attention.n_heads} · {model.attention.head_dim} = {kept} numbers "
         f"of 4 bytes, {model.n_layers} layers, {read} tokens. The lines belong to the next steps.",
     )  # fmt: skip
+    large = store.catalogue()[_LARGE].shape
+    a_token, whole = (decimal(bytes_at(large, tokens, PRECISIONS["bf16"])) for tokens in (1, 4096))
+    st.text(f"A large model, {large.name}: {a_token} a token in 16 bits, {whole} for 4,096 tokens.")
     link = {"text": _PROMPT, "model": _WRITER, "count": str(choices.count)}
     return "watch", "Try it: watch each token look back", link
 
@@ -82,7 +89,8 @@ def latent(choices: Learning, look: Theme) -> Try:
         f"{2 * model.n_heads * trace.v.shape[-1]}. Computed both ways, outputs differ by at most {apart:.1g} "
         f"(the largest number is {largest:.2g}): rounding.",
     )  # fmt: skip
-    return "positions", "Try it: inside this model", {"section": "mla"}
+    link = {"text": result.tokens.text, "model": _LATENT, "layer": str(_LAYER), "head": str(_HEAD)}
+    return "mla", "Try it: inside this model, step by step", link | {"section": "way"}
 
 
 def _absorbed_apart(model: Model, result) -> tuple[float, float]:  # type: ignore[no-untyped-def]
