@@ -7,15 +7,18 @@ import gc
 import sys
 import threading
 import time
+from pathlib import Path
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
 import streamlit as st
 from cachetools import LRUCache
 
+from core.checkpoints.pretrained import cache_folder
 from core.engine import Engine
 from core.model import Readable
 from core.types import Run
+from viz.desk import Desk
 
 RUNS_BYTES = 256 * 2**20
 
@@ -82,6 +85,21 @@ def run(name: str, text: str) -> Run:
 @st.cache_resource(show_spinner=False)
 def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
     return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """Where long texts are read and kept, for all visitors together."""
+    return Desk(engine(), _folder())
+
+
+def _folder() -> Path | None:
+    # Beside the converted weights rather than in /tmp, which on many systems is memory.
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return cache_folder()
 
 
 def _calm_the_collector() -> None:
