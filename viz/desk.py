@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,18 +88,27 @@ class Desk:
                     self._projections[key, layer] = found
         return found
 
-    def made(self, key: tuple[Any, ...], nbytes: Callable[[T], int], make: Callable[[], T]) -> T:
-        """A map or a measure by its key: remembered, or made on the device."""
+    def made(self, key: tuple[Any, ...], nbytes: Callable[[T], int], make: Callable[[], T], alone: bool = True) -> T:
+        """A map or a measure by its key: remembered, or made, alone on the device unless `make` sees to that itself."""
         with self._lock:
             found = self._made.get(key)
         if found is not None:
             return found[0]  # type: ignore[no-any-return]
-        with self._engine.turn():
+        with self._engine.turn() if alone else nullcontext():
             made = make()
         with self._lock:
             if (size := nbytes(made)) <= MADE_BYTES:
                 self._made[key] = (made, size)
         return made
+
+    def knows(self, key: tuple[Any, ...]) -> bool:
+        """Whether `made` answers at once."""
+        with self._lock:
+            return key in self._made
+
+    def turn(self) -> AbstractContextManager[None]:
+        """The device for one piece of work."""
+        return self._engine.turn()
 
     def _clear(self) -> None:
         # Finished jobs become readings; what does not fit with the others lets the oldest go.

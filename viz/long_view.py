@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
+from core.long.profile import SCORES
+
 OWN = "own"  # the place of an example's name where the text was pasted or uploaded
 CELLS = 512  # of a picture, each way, at most
 CLOSE = 48  # tokens each way that a click on a cell goes to
@@ -23,7 +25,8 @@ class LongChoices:
 
     model; example: of `core.long.document`, or OWN; pasted: the text itself, if it is short enough for a link; layer, head;
     view: the part of the map on screen, None: all of it; query, key: the picked pair; shows, colours: what a cell is and its
-    scale; looks: whether the document shows a row (at) or a column (by) of the map; section: of those below.
+    scale; looks: whether the document shows a row (at) or a column (by) of the map; section: of those below; score: what all
+    heads are ranked by.
     """
 
     model: str
@@ -38,6 +41,7 @@ class LongChoices:
     colours: str = "log"
     looks: str = "at"
     section: str = "head"
+    score: str = "copied"
 
 
 def to_link(choices: LongChoices) -> dict[str, str]:
@@ -95,7 +99,7 @@ def _among(options: Mapping[str, str]) -> Callable[[str], str | None]:
 _RULES: Mapping[str, Callable[[str], object]] = {
     "model": str, "example": str, "pasted": lambda value: value[:LINKED] or None, "layer": _number, "head": _number,
     "view": _view, "query": _number, "key": _number, "shows": _among(SHOWS), "colours": _among(COLOURS), "looks": _among(LOOKS),
-    "section": _among(SECTIONS),
+    "section": _among(SECTIONS), "score": _among(SCORES),
 }  # fmt: skip
 _NAMES = {
     "view": "part of the map",

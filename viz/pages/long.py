@@ -12,7 +12,7 @@ from core.model import Model
 from viz import store
 from viz.components.share import share
 from viz.long_view import OWN, LongChoices, settle
-from viz.pages import long_source, long_views, long_wait
+from viz.pages import long_findings, long_source, long_views, long_wait
 from viz.pages.long_state import address, linked, models, text_of, tokens_of
 from viz.text import markdown_text
 from viz.theme import theme
@@ -64,6 +64,7 @@ def _page() -> None:
     long_views.draw(key, reading)
     store.let_the_browser_draw()
     long_views.heads(choices, key, reading, theme(st.context.theme.type))
+    long_findings.draw(key, reading)
 
 
 def _there(choices: LongChoices, names: list[str], notes: list[str]) -> LongChoices:

@@ -161,7 +161,7 @@ function paint(s) {
   drawInset(s, context, look);
   paintOver(s);
   const sharp = sharpest(s);
-  s.ui.says.textContent = s.says.replaceAll("{n}", sharp.cell).replace(/\b1 × 1 tokens/, "a single pair of tokens");
+  s.ui.says.textContent = sharp.cell === 1 ? "a cell: one token looking at one token" : s.says.replaceAll("{n}", sharp.cell);
   s.ui.stage.dataset.cell = sharp.cell;
   s.ui.stage.dataset.view = s.view.map((at) => Math.round(at)).join(".");
   s.ui.stage.dataset.sharp = s.waiting || s.timer ? "0" : "1";

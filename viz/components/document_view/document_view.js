@@ -48,12 +48,10 @@ function visibleInLine(text) {
   return " ".repeat(Math.min(lead, 1)) + (text.trim() ? visible(text.slice(lead)) : text.length > 1 ? visible(text) : "");
 }
 
-// Greedy lines: a word that does not fit begins the next one; a token that goes on with the word before it stays with it
-// where it fits.
+// Greedy lines: a word that does not fit begins the next one, with all tokens that it is made of.
 function breakLines(s) {
   const context = document.createElement("canvas").getContext("2d");
-  const font = getComputedStyle(s.ui.box).fontFamily || "sans-serif";
-  context.font = `15px ${font}`;
+  context.font = `15px ${getComputedStyle(s.ui.box).fontFamily || "sans-serif"}`;
   const room = s.ui.scroller.clientWidth - 2 * PADDING - 4;
   const known = new Map();
   const width = (text) => {
@@ -67,18 +65,31 @@ function breakLines(s) {
     s.lines.push([]);
     used = 0;
   };
-  s.tokens.forEach((token, i) => {
-    const size = width(token.text);
-    if (used && used + size > room) next();
-    s.lines.at(-1).push(i);
-    s.lineOf[i] = s.lines.length - 1;
-    used += size;
-    for (let end = 0; end < Math.min(token.ends, 2); end++) next();
-  });
+  for (const word of words(s.tokens)) {
+    const sizes = word.map((i) => width(s.tokens[i].text));
+    if (used && used + sizes.reduce((sum, size) => sum + size, 0) > room) next();
+    word.forEach((i, place) => {
+      if (used && used + sizes[place] > room) next(); // a word longer than a line
+      s.lines.at(-1).push(i);
+      s.lineOf[i] = s.lines.length - 1;
+      used += sizes[place];
+      for (let end = 0; end < Math.min(s.tokens[i].ends, 2); end++) next();
+    });
+  }
   s.width = s.ui.scroller.clientWidth;
   s.ui.sheet.style.height = s.lines.length * LINE + 2 * PADDING + "px";
   for (const node of s.nodes.values()) node.remove();
   s.nodes.clear();
+}
+
+// Tokens that belong together: up to the next one that begins with a blank, or after a line end.
+function words(tokens) {
+  const found = [];
+  tokens.forEach((token, i) => {
+    if (!i || token.text.startsWith(" ") || tokens[i - 1].ends) found.push([i]);
+    else found.at(-1).push(i);
+  });
+  return found;
 }
 
 function lineNode(s, index) {
