@@ -111,19 +111,26 @@ _NAMES = {
 
 
 def settle(
-    choices: LongChoices, *, n_layers: int, n_heads: int, length: int, causal: bool
+    choices: LongChoices,
+    *,
+    n_layers: int,
+    n_heads: int,
+    length: int,
+    causal: bool,
+    spot: tuple[int, int] | None = None,
 ) -> tuple[LongChoices, list[str]]:
     """The nearest layer, head, tokens and part that exist, with a note where one that was asked for does not.
 
-    Choices not made become the middle layer's first head, the last token, and the whole map.
+    Choices not made become the layer and head of `spot`, else the middle layer's first head, the last token, the whole map.
     """
     notes = [
         f"{name.capitalize()} {asked} does not exist; showing the last one."
         for name, asked, count in (("layer", choices.layer, n_layers), ("head", choices.head, n_heads))
         if asked is not None and asked >= count
     ]
-    layer = n_layers // 2 if choices.layer is None else min(choices.layer, n_layers - 1)
-    head = 0 if choices.head is None else min(choices.head, n_heads - 1)
+    first_layer, first_head = spot or (n_layers // 2, 0)
+    layer = min(first_layer if choices.layer is None else choices.layer, n_layers - 1)
+    head = min(first_head if choices.head is None else choices.head, n_heads - 1)
     query = length - 1 if choices.query is None else min(choices.query, length - 1)
     key = None if choices.key is None else min(choices.key, query if causal else length - 1)
     view = None if choices.view is None else clamp(choices.view, length)

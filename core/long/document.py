@@ -25,23 +25,33 @@ _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff",
 
 @dataclass(frozen=True)
 class LongText:
-    """An example: name for links, title for the menu, the text, and where it comes from."""
+    """An example.
+
+    name: for links; title: for the menu; source: where the text comes from; spots: model -> layer and head to begin with.
+    """
 
     name: str
     title: str
     text: str
     source: str
+    spots: Mapping[str, tuple[int, int]]
 
 
 def long_texts() -> list[LongText]:
     """The examples, the default one first; `times`: a passage that stands there again and again."""
     rows = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
-    return [LongText(row["name"], row["title"], _text(row), f"{row['author']}, {row['note']}") for row in rows]
+    return [
+        LongText(row["name"], row["title"], _text(row), f"{row['author']}, {row['note']}", _spots(row)) for row in rows
+    ]
 
 
 def _text(row: Mapping[str, Any]) -> str:
     passage = (FOLDER / row["file"]).read_text(encoding="utf-8").strip()[: row.get("characters")]
     return "\n\n".join([passage.strip()] * row["times"])
+
+
+def _spots(row: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {model: (layer, head) for model, (layer, head) in row["spots"].items()}
 
 
 def decode(raw: bytes, name: str = "this file") -> tuple[str, str | None]:

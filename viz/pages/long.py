@@ -50,8 +50,9 @@ def _page() -> None:
         raise InputError(f"{model.title} is carried by transformers and cannot be read in parts; Explore shows it")
     tokens, cut = tokens_of(choices.model, text_of(choices) or "")
     choices, more = settle(
-        choices, n_layers=model.n_layers, n_heads=model.n_heads, length=len(tokens), causal=model.causal
-    )
+        choices, n_layers=model.n_layers, n_heads=model.n_heads, length=len(tokens), causal=model.causal,
+        spot=_spot(choices),
+    )  # fmt: skip
     with controls:
         long_source.head(choices, model)
     with messages:
@@ -65,6 +66,12 @@ def _page() -> None:
     store.let_the_browser_draw()
     long_views.heads(choices, key, reading, theme(st.context.theme.type))
     long_findings.draw(key, reading)
+
+
+def _spot(choices: LongChoices) -> tuple[int, int] | None:
+    """The layer and head to begin with, where one is known for the example; the same for a text of one's own."""
+    known = {each.name: each.spots for each in long_texts()}
+    return known.get(choices.example, next(iter(known.values()))).get(choices.model)
 
 
 def _there(choices: LongChoices, names: list[str], notes: list[str]) -> LongChoices:

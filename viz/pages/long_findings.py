@@ -5,8 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import HeadlightError
-from core.lessons.sheet import to_csv
-from core.long.profile import FAR, LOCAL, profile
 from core.long.reading import Reading
 from viz import long_measures, store
 from viz.address import mirror
@@ -22,6 +20,8 @@ from viz.theme import Theme, theme
 @st.fragment
 def draw(key: str, reading: Reading) -> None:
     """The switch and the open section."""
+    if st.session_state.pop(long_heads.PICKED, False):
+        st.rerun()  # another head: all of the page shows it
     choices, look = address.current(), theme(st.context.theme.type)
     mirror("long_section", choices.section)
     st.segmented_control(
@@ -57,7 +57,6 @@ def _head(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
         )
     with right:
         _distances(made, head, reading, look)
-    _take_away(choices, key, reading)
 
 
 def _distances(made: long_measures.HeadCurves, head: int, reading: Reading, look: Theme) -> None:
@@ -74,60 +73,6 @@ def _distances(made: long_measures.HeadCurves, head: int, reading: Reading, look
     )
     chart(figure, key_name="long_distance", alt=told, file_name="headlight-by-distance")
     st.caption(f"{told} Both axes are logarithmic; a token's weight on itself is left out.")
-
-
-def _take_away(choices: LongChoices, key: str, reading: Reading) -> None:
-    section = st.expander("Take it away", key="long_take", on_change="rerun")
-    if not section.open:
-        return
-    layer, head = choices.layer or 0, choices.head or 0
-    token = choices.query or 0
-
-    def row() -> str:
-        p = store.desk().projections(key, reading, layer)
-        weights = reading.model.attention.rows(p, slice(token, token + 1))[:, 0]
-        return to_csv(weights.T.cpu(), [f"head {i}" for i in range(len(weights))], "key")
-
-    def numbers() -> str:
-        made = profile(reading.model.attention, store.desk().projections(key, reading, layer), reading.tokens.ids)
-        columns = {
-            "first token": made.first[head],
-            f"nearest {LOCAL}": made.near[head],
-            f"beyond {FAR}": made.far[head],
-        }
-        return to_csv(_stack(columns), list(columns), "query")
-
-    with section:
-        with st.container(horizontal=True):
-            for title, make in (
-                (f"Where token {token} looks, all heads", row),
-                (f"Head {head} over the text", numbers),
-            ):
-                st.download_button(
-                    f"{title} (CSV)", make, f"headlight-layer{layer}.csv", "text/csv", on_click="ignore",
-                    icon=":material/download:",
-                )  # fmt: skip
-        st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(_code(choices, len(reading.tokens)), language="python")
-
-
-def _stack(columns):  # type: ignore[no-untyped-def]  # name -> tensor (q_len,)
-    first, *others = columns.values()
-    return first.new_tensor([c.tolist() for c in (first, *others)]).T
-
-
-def _code(choices: LongChoices, length: int) -> str:
-    q0, q1, k0, k1 = choices.view or (0, length, 0, length)
-    return (
-        "from core import load_model\nfrom core.long.document import long_texts\nfrom core.long.pooling import Region, pool\n"
-        "from core.long.reading import read\n\n"
-        f"model = load_model({choices.model!r})\n"
-        f"text = next(each.text for each in long_texts() if each.name == {choices.example!r})  # or your own\n"
-        "reading = read(model, model.tokens(text))\n"
-        f"cells = pool(model.attention, reading.projections({choices.layer}), Region(({q0}, {q1}), ({k0}, {k1}), 16), "
-        f"[{choices.head}])\n"
-        "cells.largest[0], cells.mass[0]  # of 16 x 16 tokens each\n"
-    )
 
 
 _SECTIONS = {"head": _head, "heads": long_heads.draw, "beyond": long_beyond.draw}

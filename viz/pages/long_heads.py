@@ -15,6 +15,7 @@ from viz.pages.long_state import address
 from viz.theme import Theme
 
 TOP = 10
+PICKED = "long:picked"  # session: a head was picked here, which all of the page is to show
 _ABOUT = {
     "near": "Local heads look at what was just read, wherever they are in the text.",
     "far": "Heads that look far back carry what a long text is read for; those that copy, too, are called retrieval heads "
@@ -84,3 +85,4 @@ def _ranked() -> None:
 
 def _pick(place: tuple[int, int]) -> None:
     address.change(layer=place[0], head=place[1])
+    st.session_state[PICKED] = True

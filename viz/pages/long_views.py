@@ -12,6 +12,7 @@ from viz.components.deep_map import Moved, deep_map
 from viz.components.document_view import document_view
 from viz.components.head_grid import head_grid
 from viz.long_view import LOOKS, LongChoices, clamp, grain
+from viz.pages import long_take
 from viz.pages.long_state import address
 from viz.theme import Theme, theme
 
@@ -31,6 +32,7 @@ def draw(key: str, reading: Reading) -> None:
         _map(choices, key, reading, look)
     with right:
         _document(choices, key, reading, look)
+    long_take.draw(choices, key, reading)
     address.write(choices)
 
 
