@@ -72,7 +72,7 @@ class Desk:
         return job
 
     def forget_job(self, key: str) -> None:
-        """After a job was given up or its error told: the next visitor begins anew."""
+        """After its error was told: the next one to ask begins anew."""
         with self._lock:
             if key in self._jobs and not self._jobs[key].running:
                 del self._jobs[key]
@@ -116,7 +116,7 @@ class Desk:
             if job.result is not None:
                 self._readings[key] = job.result
                 del self._jobs[key]
-            elif job.stopped:
+            elif job.stopped or (job.error and len(self._jobs) > 2 * MOST_JOBS):
                 del self._jobs[key]
 
 

@@ -41,14 +41,9 @@ def head_curves(desk: Desk, key: str, reading: Reading, layer: int) -> HeadCurve
 
     made: Profile = desk.made((key, "profile", layer), lambda found: found.nbytes, make)
     middle, first = _along(made.queries[1:], made.first[:, 1:])
-    distance, weight = binned(made)
-    alike = binned(_alike(made))[1][0]
+    distance, weight = binned(made.by_distance, made.pairs)
+    alike = binned((uniform(made) * made.pairs)[None], made.pairs)[1][0]
     return HeadCurves(*(t.cpu().numpy() for t in (middle, first, distance, weight, alike)))
-
-
-def _alike(made: Profile) -> Profile:
-    rows = uniform(made) * made.pairs
-    return Profile(made.queries, made.first, made.near, made.far, made.copied, rows[None], made.pairs)
 
 
 def _along(at: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -128,20 +128,22 @@ class _Sums:
         return Profile(self.queries, **self._rows, by_distance=self._by_distance, pairs=self._pairs)
 
 
-def binned(made: Profile, per_decade: int = 8) -> tuple[Float[Tensor, " bins"], Float[Tensor, "n_heads bins"]]:
+def binned(
+    by_distance: Float[Tensor, "n_heads kv_len"], pairs: Int[Tensor, " kv_len"], per_decade: int = 8
+) -> tuple[Float[Tensor, " bins"], Float[Tensor, "n_heads bins"]]:
     """Mean weight at a distance, in bins that grow with it: the middle of each bin (tokens), and the mean over its pairs.
 
     Distance 0, a token's weight on itself, is left out: it has no place on a logarithmic axis.
     """
-    length = len(made.pairs)
+    length = len(pairs)
     decades = math.log10(length) + 1
-    grid = torch.logspace(0, decades, int(decades * per_decade) + 1, device=made.pairs.device, dtype=torch.float64)
+    grid = torch.logspace(0, decades, int(decades * per_decade) + 1, device=pairs.device, dtype=by_distance.dtype)
     edges = torch.unique(grid.long().clamp(max=length))
-    sums, pairs = made.by_distance.cumsum(-1), made.pairs.cumsum(0)
+    sums, pairs = by_distance.cumsum(-1), pairs.cumsum(0)
     low, high = edges[:-1] - 1, edges[1:] - 1
-    counted = (pairs[high] - pairs[low]).double()
+    counted = (pairs[high] - pairs[low]).to(sums.dtype)
     means = (sums[:, high] - sums[:, low]) / counted
-    return ((low + high + 1).double() / 2)[counted > 0], means[:, counted > 0]
+    return ((low + high + 1).to(sums.dtype) / 2)[counted > 0], means[:, counted > 0]
 
 
 SCORES = {

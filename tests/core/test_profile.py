@@ -71,7 +71,7 @@ def test_a_window_sees_nothing_far() -> None:
 def test_bins_hold_the_mean_over_their_pairs() -> None:
     gqa, p = long_layer(LENGTH)
     made = profile(gqa, p, IDS)
-    middle, means = binned(made)
+    middle, means = binned(made.by_distance, made.pairs)
     assert float(middle[0]) == 1 and bool((middle.diff() > 0).all())
     torch.testing.assert_close(means[:, 0], made.by_distance[:, 1] / (LENGTH - 1), rtol=0, atol=1e-12)
     assert float(middle[-1]) < LENGTH

@@ -202,7 +202,7 @@ def test_readings_are_kept_within_their_bytes_and_the_oldest_goes() -> None:
 
 def test_a_text_that_would_not_fit_is_refused() -> None:
     desk = Desk(Engine("cpu"), readings_bytes=1000)
-    with pytest.raises(InputError, match="would keep [0-9,]+ bytes; 1,000 are the limit"):
+    with pytest.raises(InputError, match=r"would keep [0-9,]+ bytes; 1,000 are the limit"):
         finished(desk, "gqa-rope", TEXT, "me")
 
 

@@ -17,6 +17,7 @@ from viz.pages.long_state import address, linked, models, text_of, tokens_of
 from viz.text import markdown_text
 from viz.theme import theme
 
+_NOTES = "long:notes"  # session: what was said while a text was read
 _HEADING = (
     "<h1 class='headlight'>Long texts <small>attention over thousands of tokens, exact at every zoom</small></h1>"
 )
@@ -34,7 +35,8 @@ def page() -> None:
 def _page() -> None:
     names = models()
     fallback = LongChoices(model=names[0])
-    choices, notes = address.read(fallback)
+    choices, fresh = address.read(fallback)
+    notes = st.session_state.pop(_NOTES, []) + fresh
     choices = _there(choices, names, notes)
     box, link = st.columns([8, 1], vertical_alignment="bottom")
     with box:
@@ -55,11 +57,13 @@ def _page() -> None:
     )  # fmt: skip
     with controls:
         long_source.head(choices, model)
+    notes += more + long_source.said()
     with messages:
-        _messages(choices, [*notes, *cut, *more])
+        _messages(choices, [*notes, *cut])
     address.write(choices)
     reading = long_wait.reading(choices.model, tokens)
     if reading is None:
+        st.session_state[_NOTES] = notes  # still to be seen when the picture is there
         return
     key = store.desk().key(choices.model, tokens)
     long_views.draw(key, reading)
@@ -87,10 +91,9 @@ def _there(choices: LongChoices, names: list[str], notes: list[str]) -> LongChoi
 
 
 def _messages(choices: LongChoices, notes: list[str]) -> None:
-    refused, note = long_source.said()
+    refused = long_source.refusal()
     if refused:
         st.warning(markdown_text(f"{refused[:1].upper()}{refused[1:]}."), icon=":material/error:")
-    notes = [*notes, *([note] if note else [])]
     if not linked(choices):
         notes.append("This text is too long for a link: a copied link brings the choices back, not the text.")
     if notes:

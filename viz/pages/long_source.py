@@ -38,9 +38,16 @@ def text(choices: LongChoices) -> None:
             )  # fmt: skip
 
 
-def said() -> tuple[str | None, str | None]:
-    """Why the last file or text was not taken, and a note on one that was; each told once."""
-    return st.session_state.pop(_REFUSED, None), st.session_state.pop(_NOTE, None)
+def refusal() -> str | None:
+    """Why the last file or text was not taken, once."""
+    refused: str | None = st.session_state.pop(_REFUSED, None)
+    return refused
+
+
+def said() -> list[str]:
+    """What is to be said of a file that was taken, once."""
+    note = st.session_state.pop(_NOTE, None)
+    return [note] if note else []
 
 
 def _example() -> None:
@@ -61,7 +68,7 @@ def _file() -> None:
     if uploaded is None:
         return
     try:
-        read, note = decode(uploaded.getvalue(), uploaded.name)
+        read, note = decode(uploaded.getvalue(), f"“{uploaded.name}”")
     except HeadlightError as error:
         st.session_state[_REFUSED] = str(error)
         return

@@ -24,17 +24,20 @@ def reading(name: str, tokens: Tokens) -> Reading | None:
     if found is not None:
         st.session_state.pop(_WAITS, None)
         return found
+    job = desk.job(key)
+    if job is not None and job.error:
+        _failed(key, job.error)
+        return None
     if st.session_state.get(_STOPPED) == key:
         _offer(key, tokens)
         return None
     try:
-        job = desk.read(name, tokens, visitor())
+        desk.read(name, tokens, visitor())
     except HeadlightError as error:
         st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/hourglass:")
         st.button("Try again", key="long_again")
         return None
     st.session_state[_WAITS] = key
-    del job
     _progress(key, len(tokens))
     return None
 
@@ -57,11 +60,8 @@ def _stop(key: str) -> None:
 def _progress(key: str, length: int) -> None:
     desk = store.desk()
     job = desk.job(key)
-    if job is None or not job.running:
-        if job is not None and job.error:
-            _failed(key, job.error)
-            return
-        st.rerun()  # it is read, or it was stopped elsewhere and begins anew
+    if job is None or not job.running or st.session_state.get(_STOPPED) == key:
+        st.rerun()  # it is read, it went wrong, or it was stopped
     job.wait_for(visitor())
     left = job.seconds_left
     told = "starting" if left is None or job.done < 0.02 else f"about {_duration(left)} left"
@@ -71,10 +71,8 @@ def _progress(key: str, length: int) -> None:
 
 
 def _failed(key: str, error: str) -> None:
-    store.desk().forget_job(key)
-    st.session_state[_STOPPED] = key
     st.warning(markdown_text(f"{error[:1].upper()}{error[1:]}."), icon=":material/error:")
-    st.button("Try again", key="long_retry", on_click=_go_on)
+    st.button("Try again", key="long_retry", on_click=store.desk().forget_job, args=(key,))
 
 
 def _cancel(key: str) -> None:
