@@ -13,7 +13,7 @@ from viz.components.deep_map import Tile
 from viz.desk import Desk
 from viz.long_view import Viewport
 
-SMALL = 96  # cells each way of a small map
+SMALL = 64  # cells each way of a small map
 OVERVIEW = 128  # cells each way of what lies under the sharp part
 
 

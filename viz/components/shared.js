@@ -100,7 +100,10 @@ function component(name, create) {
     }
     const call = ++instance.calls;
     instance.pick = (value) => setTriggerValue("pick", value);
-    if (data instanceof Uint8Array) instance.update(unpack(data));
+    if (data instanceof Uint8Array && isSmall(data)) {
+      const newest = () => instances.get(parentElement) === instance && instance.calls === call;
+      inflate(data.slice(4)).then((raw) => newest() && instance.update(unpack(raw)));
+    } else if (data instanceof Uint8Array) instance.update(unpack(data));
     return () => {
       if (instance.calls !== call) return;
       instances.delete(parentElement);
@@ -113,6 +116,10 @@ function component(name, create) {
 async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function isSmall(bytes) {
+  return String.fromCharCode(...bytes.subarray(0, 4)) === "zlib";
 }
 
 // Weights come in steps of 1/10,000, each with 1 added: 0 says that looking is not allowed.

@@ -46,7 +46,7 @@ def _map(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
         return long_maps.tile(desk, key, reading, layer, head, *grain(part, length), choices.shows)
 
     deep_map(
-        made(view), long_maps.overview(made(whole)), reading.tokens.spaced,
+        made(view), None if view == whole else long_maps.overview(made(whole)), reading.tokens.spaced,
         picture=f"{key}:{layer}:{head}:{choices.shows}", view=view, number=st.session_state.get(_NUMBER, 0),
         picked=(choices.query or 0, choices.key), colours=choices.colours, says=_SAYS[choices.shows], lut=look.lut(),
         alt=f"Attention of head {head} in layer {layer} over {length:,} tokens.", key_name="long_map",
@@ -95,7 +95,8 @@ def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
     n_kv_heads = attention.n_heads if latent else len(store.desk().projections(key, reading, choices.layer or 0).k)
     head_grid(
         long_maps.ramp_places(values, choices.colours), allowed, n_kv_heads, choices.head or 0, choices.query or 0,
-        lut=look.lut(), key_name="long_heads", q_len=len(reading.tokens), on_pick=_head, notes=long_maps.heads_said(values),
+        lut=look.lut(), key_name="long_heads", q_len=len(reading.tokens), small=True, on_pick=_head,
+        notes=long_maps.heads_said(values),
         latent=f"one latent of {latent} numbers" if latent else None,
     )  # fmt: skip
 

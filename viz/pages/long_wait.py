@@ -13,6 +13,7 @@ from viz.text import markdown_text
 
 _STOPPED, _WAITS = "long:stopped", "long:waits"  # session: the reading that was cancelled; the one that is waited for
 _POLL = 0.4  # seconds between two looks at a job
+_QUICK = 0.7  # seconds in which a short text is read without any ado
 
 
 def reading(name: str, tokens: Tokens) -> Reading | None:
@@ -32,11 +33,14 @@ def reading(name: str, tokens: Tokens) -> Reading | None:
         _offer(key, tokens)
         return None
     try:
-        desk.read(name, tokens, visitor())
+        job = desk.read(name, tokens, visitor())
     except HeadlightError as error:
         st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/hourglass:")
         st.button("Try again", key="long_again")
         return None
+    job.join(_QUICK)
+    if (found := desk.reading(key)) is not None:
+        return found
     st.session_state[_WAITS] = key
     _progress(key, len(tokens))
     return None

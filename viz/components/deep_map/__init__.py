@@ -49,7 +49,7 @@ def codes(values: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 def deep_map(
     tile: Tile,
-    overview: Tile,
+    overview: Tile | None,
     labels: Sequence[str],
     *,
     picture: str,
@@ -65,7 +65,8 @@ def deep_map(
 ) -> None:
     """Draw the part `view` of a map.
 
-    tile: the part on screen, at the screen's grain. overview: all of it, coarse: what is seen at once when zooming out.
+    tile: the part on screen, at the screen's grain. overview: all of it, coarse: what is seen at once when zooming out; None
+    where the tile is all of it.
     labels: raw text of each token, may hold anything a visitor typed. picture: changes with what is shown (text, layer,
     head), so that parts of another picture are not kept. number: of the last request that this answers. picked: query and
     key to mark. colours: "log" or "linear". says: what a cell is, with {n} for its width. alt: the picture in words.
@@ -76,10 +77,10 @@ def deep_map(
         "picked": [None if at is None else int(at) for at in picked], "colours": colours, "says": says, "alt": alt,
     }  # fmt: skip
     packed = {"labels": json.dumps(list(labels)).encode()}
-    for name, each in (("tile", tile), ("overview", overview)):
+    for name, each in {"tile": tile, **({} if overview is None else {"overview": overview})}.items():
         meta[name] = {"part": [int(n) for n in each.part], "cell": int(each.cell), "shape": list(each.values.shape)}
         packed |= {f"{name}_{part}": raw for part, raw in _planes(each).items()}
-    arrays = {name: np.frombuffer(zlib.compress(raw, 3), np.uint8) for name, raw in packed.items()}
+    arrays = {name: np.frombuffer(zlib.compress(raw, 6), np.uint8) for name, raw in packed.items()}
     length = len(labels)
 
     def read(value: object) -> Moved | None:

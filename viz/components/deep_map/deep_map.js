@@ -520,6 +520,7 @@ function setColours(s, lut, colours) {
   s.signature = signature;
   s.pixels = pixelsOf(lut, rampPlaces(colours));
   for (const tile of s.tiles) tile.image = null;
+  if (s.overview) s.overview.image = null;
   const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => `rgb(${lut[3 * i]} ${lut[3 * i + 1]} ${lut[3 * i + 2]})`);
   s.ui.scale.style.background = `linear-gradient(90deg, ${stops.join()})`;
   s.ui.low.textContent = colours === "log" ? `≤ ${LOWEST}` : "0";
@@ -529,7 +530,7 @@ function setColours(s, lut, colours) {
 async function update(s, { meta, arrays }) {
   const turn = ++s.updates;
   const [tile, overview, labels] = await Promise.all([
-    unpackTile(meta, arrays, "tile"), unpackTile(meta, arrays, "overview"), inflate(arrays.labels.array),
+    unpackTile(meta, arrays, "tile"), meta.overview ? unpackTile(meta, arrays, "overview") : null, inflate(arrays.labels.array),
   ]);
   if (turn !== s.updates) return; // newer numbers came while these were unpacked
   const another = meta.picture !== s.picture;
@@ -539,7 +540,7 @@ async function update(s, { meta, arrays }) {
   setColours(s, arrays.lut.array, meta.colours);
   s.tiles = another ? [tile] : [tile, ...s.tiles.filter((each) => each.part.join() + each.cell !== tile.part.join() + tile.cell)];
   s.tiles.length = Math.min(s.tiles.length, KEPT);
-  s.overview = overview;
+  s.overview = overview || tile;
   const answered = meta.number >= s.sent;
   s.sent = Math.max(s.sent, meta.number);
   if (answered) {

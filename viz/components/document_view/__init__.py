@@ -44,7 +44,7 @@ def document_view(
     numbers = codes(weights, allowed)
     raw = (numbers & 255).astype(np.uint8).tobytes() + (numbers >> 8).astype(np.uint8).tobytes()
     packed = {"labels": json.dumps([list(labels), [int(s) for s in special]]).encode(), "codes": raw}
-    arrays = {name: np.frombuffer(zlib.compress(data, 3), np.uint8) for name, data in packed.items()}
+    arrays = {name: np.frombuffer(zlib.compress(data, 6), np.uint8) for name, data in packed.items()}
 
     def read(value: object) -> int | None:
         return picked_index(value, len(labels))
