@@ -15,6 +15,7 @@ import torch
 from core.checkpoints.gguf_llama import Progress
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
+from core.long.document import cut
 from core.measured.timing import Measurement, Timing
 from core.model import Readable, run, within
 from core.registry import MODELS, ModelRow, lookup, own
@@ -53,18 +54,31 @@ def load_model(
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for: max_tokens of a text (a model's context may be less), max_characters before tokenizing."""
+    """What one request may ask for: max_tokens of a text (a model's context may be less), max_characters before tokenizing.
+
+    long_tokens and long_characters: the same for documents, which are read in parts beside other work (`core.long`) and
+    whose maps are pooled.
+    """
 
     max_tokens: int = 512
     max_characters: int = 20_000
+    long_tokens: int = 8192
+    long_characters: int = 500_000
 
     @classmethod
     def from_environment(cls) -> Limits:
-        """The defaults, or HEADLIGHT_MAX_TOKENS where it is set."""
-        asked = os.environ.get("HEADLIGHT_MAX_TOKENS", str(cls.max_tokens))
-        if not asked.isascii() or not asked.isdecimal() or int(asked) < 1:
-            raise ConfigError(f"HEADLIGHT_MAX_TOKENS ({asked!r}) must be a whole number of tokens, 1 or more")
-        return cls(max_tokens=int(asked))
+        """The defaults, or HEADLIGHT_MAX_TOKENS and HEADLIGHT_LONG_TOKENS where they are set."""
+        return cls(
+            max_tokens=_whole("HEADLIGHT_MAX_TOKENS", cls.max_tokens),
+            long_tokens=_whole("HEADLIGHT_LONG_TOKENS", cls.long_tokens),
+        )
+
+
+def _whole(variable: str, otherwise: int) -> int:
+    asked = os.environ.get(variable, str(otherwise))
+    if not asked.isascii() or not asked.isdecimal() or int(asked) < 1:
+        raise ConfigError(f"{variable} ({asked!r}) must be a whole number of tokens, 1 or more")
+    return int(asked)
 
 
 class Engine:
@@ -136,13 +150,30 @@ class Engine:
         model = self.model(name)
         return within(model.tokenizer.encode(text), min(model.context, self.limits.max_tokens), model.title)
 
+    def document(self, name: str, text: str) -> tuple[Tokens, list[str]]:
+        """The beginning of a document, as far as the model and the limits for documents reach, and what was left out.
+
+        Raises InputError where there is nothing to read.
+        """
+        model, notes, most = self.model(name), [], self.limits.long_characters
+        if len(text) > most:
+            notes.append(f"This text has {len(text):,} characters; only the first {most:,} were looked at.")
+        limit = min(model.context, self.limits.long_tokens)
+        tokens, whole = cut(model.tokenizer, text[:most], limit)
+        if whole > len(tokens):
+            notes.append(
+                f"This text has {whole:,} tokens; {model.title} reads {limit:,} here, so its beginning is shown."
+            )
+        return tokens, notes
+
     def advance(self, continuation: Continuation) -> None:
         """One more token of a continuation, alone on the device."""
         with self._running:
             continuation.advance()
 
-    def alone(self) -> AbstractContextManager[object]:
-        """With it nothing else runs on the device: for a round of a measurement, or a pass that is no plain run."""
+    def alone(self) -> AbstractContextManager[None]:
+        """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
+        comes first."""
         return self._running
 
     def measure(self, timing: Timing) -> Measurement:

@@ -14,6 +14,7 @@ Axis names, the only ones used in shapes, figures and sentences (query before ke
     d_model        width of the residual stream
     n_layers       layers of the model
     vocab_size     entries of the vocabulary
+    rows, cols     cells of a pooled map: blocks of queries down, blocks of keys across
 """
 
 from __future__ import annotations

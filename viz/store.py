@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
@@ -15,6 +16,7 @@ import streamlit as st
 from cachetools import LRUCache
 from torch import Tensor
 
+from core.checkpoints.pretrained import cache_folder
 from core.engine import Engine
 from core.errors import InputError
 from core.lessons.latent import Sample
@@ -24,6 +26,7 @@ from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
 from core.types import Run
+from viz.desk import Desk
 from viz.workshop import Workshop
 
 RUNS_BYTES = 256 * 2**20
@@ -179,6 +182,21 @@ def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock
 def workshop() -> Workshop:
     """The process's conversions of models; bounded in bytes by itself."""
     return Workshop(engine())
+
+
+@st.cache_resource(show_spinner=False)
+def desk() -> Desk:
+    """Where long texts are read and kept, for all visitors together."""
+    return Desk(engine(), _folder())
+
+
+def _folder() -> Path | None:
+    # Beside the converted weights rather than in /tmp, which on many systems is memory.
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return cache_folder()
 
 
 def _calm_the_collector() -> None:

@@ -100,11 +100,45 @@ function component(name, create) {
     }
     const call = ++instance.calls;
     instance.pick = (value) => setTriggerValue("pick", value);
-    if (data instanceof Uint8Array) instance.update(unpack(data));
+    if (data instanceof Uint8Array && isSmall(data)) {
+      const newest = () => instances.get(parentElement) === instance && instance.calls === call;
+      inflate(data.slice(4)).then((raw) => newest() && instance.update(unpack(raw)));
+    } else if (data instanceof Uint8Array) instance.update(unpack(data));
     return () => {
       if (instance.calls !== call) return;
       instances.delete(parentElement);
       instance.destroy();
     };
   };
+}
+
+// Bytes that Python's zlib made small.
+async function inflate(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+function isSmall(bytes) {
+  return String.fromCharCode(...bytes.subarray(0, 4)) === "zlib";
+}
+
+// Weights come in steps of 1/10,000, each with 1 added: 0 says that looking is not allowed.
+const STEPS = 10000;
+const LOWEST = 1e-3; // where a logarithmic colour scale begins
+
+// Place on the colour ramp, 0 to 255, for each of these codes.
+function rampPlaces(colours) {
+  const places = new Uint8Array(STEPS + 2);
+  for (let code = 1; code < places.length; code++) {
+    const value = (code - 1) / STEPS;
+    const place = colours === "log" ? 1 - Math.log10(Math.max(value, LOWEST)) / Math.log10(LOWEST) : value;
+    places[code] = Math.round(255 * Math.min(1, place));
+  }
+  return places;
+}
+
+// A weight in words: four decimals, small ones as such.
+function weightText(code) {
+  const value = (code - 1) / STEPS;
+  return value < 0.5 / STEPS ? "below 0.0001" : value.toFixed(4);
 }

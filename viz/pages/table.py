@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from viz.pages import cache, compare, explore, mla, positions, quality, surgery, watch
+from viz.pages import cache, compare, explore, long, mla, positions, quality, surgery, watch
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ PAGES = (
     PageRow("KV cache", "cache", "memory", cache.page),
     PageRow("Inside MLA", "mla", "account_tree", mla.page),
     PageRow("Surgery", "surgery", "content_cut", surgery.page),
+    PageRow("Long texts", "long", "menu_book", long.page),
     PageRow("Quality", "quality", "balance", quality.page),
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from viz.components.packing import pack
+from viz.components.packing import pack, pack_small
 from viz.components.parts import on_pick_change, picked_index, register
 
 _mount = register("head_grid")
@@ -23,6 +23,7 @@ def head_grid(
     notes: Sequence[str] = (),
     caption: str | None = None,
     latent: str | None = None,
+    small: bool = False,
     on_pick: Callable[[int], object] | None = None,
 ) -> int | None:
     """Draw every head of a layer; consecutive heads that share a key/value head stand under one bracket.
@@ -36,6 +37,7 @@ def head_grid(
     q_len: number of query tokens that the rows stand for, where maps are coarser; default: rows.
     notes: one short text per head for its tooltip ("looks at the token before"), may be empty.
     latent: what stands over all heads where they expand their keys and values from one latent (MLA), else None.
+    small: send the maps deflated: fewer bytes, some milliseconds later.
     caption: replaces the sentence below the maps that says how keys and values are shared; "" for none.
     on_pick: called before the rerun with the clicked head, already checked to be one of the heads.
 
@@ -61,7 +63,7 @@ def head_grid(
     arrays = {"maps": np.asarray(maps, np.uint8), "mask": np.asarray(mask, bool).astype(np.uint8)}
     result = _mount(
         key=key_name,
-        data=pack(meta, lut=np.asarray(lut, np.uint8), **arrays),
+        data=(pack_small if small else pack)(meta, lut=np.asarray(lut, np.uint8), **arrays),
         on_pick_change=on_pick_change(key_name, read, on_pick),
     )
     return read(result.get("pick"))
