@@ -92,7 +92,7 @@ class Counting(Engine):
         self.at_turn = at_turn
 
     def alone(self):
-        self.at_alone()
+        self.at_turn()
         return super().alone()
 
 
