@@ -31,12 +31,22 @@ MOVES = {
     "models, what if: KV heads": ("section=models", "GQA with KV heads", ("otherwise",)),
     "your model, context": ("section=own", "Context (tokens)", ("otherwise", "own_curves")),
     "your model, rank": ("section=own", "MLA with rank", ("otherwise",)),
+    "measured, token": ("section=measured&measured_token=5", "After token", ("held", "reserved")),
+    "93.3 %, bits": ("section=claim", "Bits a number, DeepSeek-V2", ("claim",)),
+    "decode cost, context": ("section=decode", "Context (tokens)", ("cost_bars",)),
+    "decode cost, batch with projections": (
+        "section=decode&decode_weights=1&decode_batch=8", "Sequences at once", ("roofline", "cost_bars"),
+    ),
 }  # fmt: skip
 
 
 # From the key's arrival in the page until every picture has been drawn anew and the frame with them has been painted.
 WATCH = """(pictures) => {
-  const drawn = pictures.map((picture) => new Promise((done) => picture().once('plotly_afterplot', done)));
+  // Plotly tells nobody when only a mark moved; its promise does.
+  const react = Plotly.react;
+  const waiting = new Map();
+  const drawn = pictures.map((picture) => new Promise((done) => waiting.set(picture(), done)));
+  Plotly.react = (gd, ...more) => react(gd, ...more).then((result) => (waiting.get(gd)?.(), result));
   const once = {once: true, capture: true};
   const pressed = new Promise((done) => addEventListener('keydown', () => done(performance.now()), once));
   const painted = () => new Promise((done) => requestAnimationFrame(() => {
@@ -44,7 +54,10 @@ WATCH = """(pictures) => {
     channel.port1.onmessage = () => done(performance.now());
     channel.port2.postMessage(0);
   }));
-  window.moved = Promise.all([pressed, ...drawn]).then(async ([start]) => (await painted()) - start);
+  window.moved = Promise.all([pressed, ...drawn]).then(async ([start]) => {
+    Plotly.react = react;
+    return (await painted()) - start;
+  });
 }"""
 
 

@@ -1,7 +1,7 @@
 """Where the published "93.3% less KV cache" of DeepSeek-V2 comes from: two models, two precisions, three factors.
 
-DeepSeek-V2 (arXiv 2405.04434), abstract and Figure 1b: against DeepSeek 67B the KV cache is 93.3% smaller. Section 3.2.3:
-for deployment DeepSeek-V2's cache is quantised to 6 bits on average. Element for element it is 82.2% smaller.
+DeepSeek-V2 (arXiv 2405.04434), abstract and Figure 1b: against DeepSeek 67B the KV cache is 93.3% smaller. For deployment,
+the paper says, its cache is quantised to 6 bits on average. Element for element it is 82.2% smaller.
 """
 
 from __future__ import annotations

@@ -86,6 +86,16 @@ def test_points_are_the_bytes_that_tensors_hold(open_page: Opener, smollm2) -> N
     until(page, f"{plot('figure_held')}._fullLayout.shapes[0].x0 === {len(found.held) - 1}")
 
 
+def test_pictures_stay_the_same_ones_from_the_first_move_on(open_page: Opener) -> None:
+    # Nobody has read this sentence before: bars were there while it was read, and are not the next time.
+    page = opened(open_page, "measured", text="A sentence for one test alone.")
+    page.evaluate(f"window.first = {plot('figure_held')}")
+    page.get_by_role("slider", name="After token").press("ArrowLeft")
+    page.wait_for_url(re.compile("measured_token="))
+    until(page, f"{plot('figure_held')}._fullLayout.shapes[0].x0 > 0")
+    assert page.evaluate(f"window.first === {plot('figure_held')} && window.first.isConnected")
+
+
 def test_a_measurement_runs_and_is_drawn_with_its_spread(open_page: Opener) -> None:
     page = opened(open_page, "measured", text=TEXT, measured_most=1024, measured_repeats=5)
     page.get_by_role("button", name="Run").click()

@@ -19,8 +19,9 @@ from viz.theme import Theme
 _INTRO = (
     "DeepSeek-V2's paper (arXiv 2405.04434, abstract) says that its KV cache is **93.3% smaller** than that of DeepSeek 67B. "
     "The two models differ in three things that matter here, and one of them is not the attention: how many layers there are, "
-    "what a layer keeps for a token, and how many bits a kept number has. Section 3.2.3 of the paper says that the deployed "
-    "model's cache is quantised to 6 bits a number on average; DeepSeek 67B's is counted with 16."
+    "what a layer keeps for a token, and how many bits a kept number has. The paper says that the deployed model's cache is "
+    "quantised to 6 bits a number on average. That DeepSeek 67B is counted with 16 is inferred: with these bits the published "
+    "number comes out, and with equal bits it does not."
 )
 _CAVEAT = (
     "Read the quality tables with care: DeepSeek's ablation trains models alike from scratch and finds GQA clearly below MHA; "

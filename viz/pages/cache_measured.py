@@ -84,17 +84,18 @@ def _settle_model(choices: CacheChoices) -> tuple[CacheChoices, list[str]]:
 def _all(choices: CacheChoices) -> tuple[dict[str, Held], bool]:
     """Every model's bytes, and whether the text was cut; a progress bar while they are new."""
     names, engine = _names(), store.engine()
-    place = st.empty()  # always there, so that the page below it stays where it is when the bar goes
     found, cut = {}, False
-    for number, name in enumerate(names):
-        tokens = engine.tokens(name, choices.text)
-        ids = tuple(tokens.ids[:MOST_READ])
-        cut = cut or len(tokens.ids) > MOST_READ
-        tell = partial(_tell, place, engine.rows[name].title, number, len(names), len(ids))
-        if not store.is_held(name, ids):
-            tell(0)
-        found[name] = store.held(name, ids, tell)
-    place.empty()
+    with st.container():  # always there: bars come and go inside it, and the page below stays what and where it is
+        place = st.empty()
+        for number, name in enumerate(names):
+            tokens = engine.tokens(name, choices.text)
+            ids = tuple(tokens.ids[:MOST_READ])
+            cut = cut or len(tokens.ids) > MOST_READ
+            tell = partial(_tell, place, engine.rows[name].title, number, len(names), len(ids))
+            if not store.is_held(name, ids):
+                tell(0)
+            found[name] = store.held(name, ids, tell)
+        place.empty()
     return found, cut
 
 

@@ -35,16 +35,17 @@ def draw(choices: CacheChoices, look: Theme) -> CacheChoices:
     st.markdown(_INTRO)
     measurement = _current()
     _choose(choices, busy=measurement is not None)
-    if refused := st.session_state.pop(_REFUSED, None):
-        st.warning(markdown_text(f"{refused[:1].upper()}{refused[1:]}."), icon=":material/hourglass_top:")
-    if measurement is not None:
-        _progress()
     asked = _asked(choices)
     result = st.session_state.get(_DONE, {}).get(asked)
+    with st.container():  # always there: what comes and goes inside it leaves the picture below what and where it is
+        if refused := st.session_state.pop(_REFUSED, None):
+            st.warning(markdown_text(f"{refused[:1].upper()}{refused[1:]}."), icon=":material/hourglass_top:")
+        if measurement is not None:
+            _progress()
+        elif result is None:
+            st.caption("Nothing measured yet with these choices. Run takes some seconds; more on a busy machine.")
     if result is not None:
         _result(asked, result, look)
-    elif measurement is None:
-        st.caption("Nothing measured yet with these choices. Run takes some seconds; more on a busy machine.")
     return choices
 
 
