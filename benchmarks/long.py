@@ -143,8 +143,7 @@ def read_table(lengths: list[int]) -> None:
 
 
 # Begins an action, and resolves to milliseconds once the stage says that its map is sharp and another one.
-SHARP = (
-    """([begin, other]) => new Promise((resolve, reject) => {
+SHARP = """([begin, other]) => new Promise((resolve, reject) => {
   const stage = STAGE, start = performance.now();
   const sign = () => stage.dataset.picture + stage.dataset.view;
   const before = sign();
@@ -153,9 +152,7 @@ SHARP = (
   const look = () => (sign() !== before && stage.dataset.sharp === "1" ? resolve(performance.now() - start)
                                                                     : requestAnimationFrame(look));
   requestAnimationFrame(look);
-})"""
-    % STAGE
-)
+})""".replace("STAGE", STAGE)
 WHEEL = """const box = stage.getBoundingClientRect();
   stage.dispatchEvent(new WheelEvent('wheel', { deltaY: %d, clientX: box.x + 86 + 0.35 * (box.width - 92),
     clientY: box.y + 0.5 * (box.width - 92), bubbles: true, cancelable: true }));"""
@@ -186,9 +183,8 @@ def page_table(example: str, rounds: int) -> None:
             times["another head"].append(page.evaluate(SHARP, [begin, ""]))
             page.wait_for_timeout(1500)
         for name, rows in times.items():
-            print(
-                f"{name}: median {statistics.median(rows):.0f} ms, of {len(rows)}: {', '.join(f'{t:.0f}' for t in sorted(rows))}"
-            )
+            told = ", ".join(f"{t:.0f}" for t in sorted(rows))
+            print(f"{name}: median {statistics.median(rows):.0f} ms, of {len(rows)}: {told}")
         print(f"browser memory above an empty one: {memory(browser) - empty:.0f} MB")
 
 
