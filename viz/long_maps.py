@@ -79,6 +79,11 @@ def ramp_places(values: np.ndarray, colours: str, lowest: float = 1e-3) -> np.nd
     return np.rint(255 * np.clip(places, 0, 1)).astype(np.uint8)
 
 
+def few_colours(places: np.ndarray) -> np.ndarray:
+    """The same in 32 colours, which small maps need no more of and which compress better."""
+    return np.rint(np.rint(places / 255 * 31) / 31 * 255).astype(np.uint8)
+
+
 def heads_said(values: np.ndarray) -> Sequence[str]:
     """One short text a head: its strongest cell."""
     return [f"largest {float(each.max()):.3f}" for each in values]

@@ -15,7 +15,7 @@ from core.model import Model
 from viz.desk import Desk
 
 QUERIES = 512  # tokens whose rows stand for the text where all heads of all layers are measured
-BINS = 160  # positions that a curve over a text is drawn at
+BINS = 96  # positions that a curve over a text is drawn at
 Progress = Callable[[float], object]
 
 
@@ -43,7 +43,7 @@ def head_curves(desk: Desk, key: str, reading: Reading, layer: int) -> HeadCurve
     middle, first = _along(made.queries[1:], made.first[:, 1:])
     distance, weight = binned(made.by_distance, made.pairs)
     alike = binned((uniform(made) * made.pairs)[None], made.pairs)[1][0]
-    return HeadCurves(*(t.cpu().numpy() for t in (middle, first, distance, weight, alike)))
+    return HeadCurves(*(t.float().cpu().numpy() for t in (middle, first, distance, weight, alike)))
 
 
 def _along(at: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

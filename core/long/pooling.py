@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from core.attention.base import Attention
 from core.errors import InputError
@@ -55,8 +56,8 @@ class Pooled:
     """Blocks of one layer's weights. heads: which query heads, in order.
 
     largest: the largest weight in each cell (0-1). total: the sum of its weights. allowed: pairs of tokens in it that may
-    look at each other; 0 where nothing may. strongest: query and key (token indices) of the largest weight, the first of
-    equal ones row by row; None where it was not asked for.
+    look at each other; 0 where nothing may. strongest: query and key (token indices) of the largest weight, one of them
+    where several are equal; None where it was not asked for.
     """
 
     region: Region
@@ -87,17 +88,28 @@ class Pooled:
 
 
 @dataclass(frozen=True)
-class Slab:
-    """The weights of some neighbouring queries: heads (query heads, in order), rows and keys as [start, stop).
+class Visible:
+    """Which keys some neighbouring queries may see: keys as [start, stop); all of them by all queries, but for the `corner`.
 
-    weights (heads, queries, keys) are whole rows of the softmax; keys outside have weight 0. mask: who may look at whom.
+    corner: [start, stop) among all keys, empty where every query sees every key; mask: who may look at whom in the corner.
+    """
+
+    keys: tuple[int, int]
+    corner: tuple[int, int]
+    mask: Bool[Tensor, "q_len corner"]
+
+
+@dataclass(frozen=True)
+class Slab:
+    """The weights of some neighbouring queries: heads (query heads, in order), rows as [start, stop), what they may see.
+
+    weights (heads, queries, visible keys) are whole rows of the softmax; other keys have weight 0.
     """
 
     heads: tuple[int, ...]
     rows: tuple[int, int]
-    keys: tuple[int, int]
+    visible: Visible
     weights: Float[Tensor, "n_heads q_len kv_len"]
-    mask: Bool[Tensor, "q_len kv_len"]
 
 
 @torch.inference_mode()
@@ -138,24 +150,37 @@ def slabs(attention: Attention, p: Projections, rows: tuple[int, int], heads: Se
     visible = _visible(attention, p, rows)
     if visible is None:
         return
-    (low, high), mask = visible
     group = len(p.q) // len(p.k)
     for kv in range(len(p.k)):
         mine = tuple(head for head in heads if head // group == kv)
         if mine:
-            scores = _scores(attention, p, rows, (low, high), mine, kv)
-            yield Slab(mine, rows, (low, high), _softmax(scores, mask), mask)
+            scores = _scores(attention, p, rows, visible.keys, mine, kv)
+            yield Slab(mine, rows, visible, _softmax(scores, visible))
 
 
-def _visible(
-    attention: Attention, p: Projections, rows: tuple[int, int]
-) -> tuple[tuple[int, int], Bool[Tensor, "q_len kv_len"]] | None:
-    mask = attention.allowed(p.q_pos[slice(*rows)], p.k_pos)
+def _visible(attention: Attention, p: Projections, rows: tuple[int, int]) -> Visible | None:
+    q_pos = p.q_pos[slice(*rows)]
+    if type(attention).allowed is not Attention.allowed:
+        return _visible_anyhow(attention, q_pos, p.k_pos)
+    if not attention.causal:
+        return Visible((0, len(p.k_pos)), (0, 0), torch.ones(len(q_pos), 0, dtype=torch.bool, device=q_pos.device))
+    # Keys stand in order: what the first query sees all see, what the last one does not nobody does.
+    ends = torch.searchsorted(p.k_pos, torch.stack([q_pos.min(), q_pos.max()]), right=True).tolist()
+    mask = attention.allowed(q_pos, p.k_pos[slice(*ends)])
+    return Visible((0, ends[1]), (ends[0], ends[1]), mask) if ends[1] else None
+
+
+def _visible_anyhow(
+    attention: Attention, q_pos: Int[Tensor, " q_len"], k_pos: Int[Tensor, " kv_len"]
+) -> Visible | None:
+    mask = attention.allowed(q_pos, k_pos)
     seen = mask.any(0).nonzero()
     if not len(seen):
         return None
     low, high = int(seen[0]), int(seen[-1]) + 1
-    return (low, high), mask[:, low:high]
+    shut = (~mask[:, low:high].all(0)).nonzero()
+    corner = (low + int(shut[0]), low + int(shut[-1]) + 1) if len(shut) else (low, low)
+    return Visible((low, high), corner, mask[:, slice(*corner)])
 
 
 def _scores(
@@ -175,17 +200,14 @@ def _neighbours(heads: tuple[int, ...]) -> bool:
     return heads == tuple(range(heads[0], heads[-1] + 1))
 
 
-def _softmax(
-    scores: Float[Tensor, "n_heads q_len kv_len"], mask: Bool[Tensor, "q_len kv_len"]
-) -> Float[Tensor, "n_heads q_len kv_len"]:
-    open_to_all = mask.all(0)
-    if not bool(open_to_all.all()):
-        # Only where somebody may not look: the corner of a causal slab.
-        shut = (~open_to_all).nonzero()
-        part = slice(int(shut[0]), int(shut[-1]) + 1)
-        scores[..., part].masked_fill_(~mask[:, part], float("-inf"))
+def _softmax(scores: Float[Tensor, "n_heads q_len kv_len"], visible: Visible) -> Float[Tensor, "n_heads q_len kv_len"]:
+    start, stop = (at - visible.keys[0] for at in visible.corner)
+    if start < stop:
+        scores[..., start:stop].masked_fill_(~visible.mask, float("-inf"))
     weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32))
-    return weights if bool(mask.any(1).all()) else weights.nan_to_num_(0.0)
+    # A query that may see nothing at all, which can only be where the corner is everything.
+    blind = visible.corner == visible.keys and not bool(visible.mask.any(1).all())
+    return weights.nan_to_num_(0.0) if blind else weights
 
 
 def _check(p: Projections, region: Region, heads: Sequence[int] | None) -> tuple[int, ...]:
@@ -224,28 +246,29 @@ class _Cells:
     def take(self, slab: Slab) -> None:
         """Reduces a slab to cells."""
         (first, last), cell = self._region.keys, self._region.cell
-        low, high = max(first, slab.keys[0]), min(last, slab.keys[1])
+        low, high = max(first, slab.visible.keys[0]), min(last, slab.visible.keys[1])
         if low >= high:
             return
         # Whole cells from the first one touched: what lies before `low` in it has weight 0.
         ahead = (low - first) % cell
-        weights, mask = (t[..., low - slab.keys[0] : high - slab.keys[0]] for t in (slab.weights, slab.mask))
-        if ahead:
-            weights, mask = (torch.nn.functional.pad(t, (ahead, 0)) for t in (weights, mask))
+        weights = slab.weights[..., low - slab.visible.keys[0] : high - slab.visible.keys[0]]
+        weights = pad(weights, (ahead, 0)) if ahead else weights
         row, col = (slab.rows[0] - self._region.queries[0]) // cell, (low - first) // cell
         rows, cols = -(-(slab.rows[1] - slab.rows[0]) // cell), -(-weights.shape[-1] // cell)
         at = (slice(row, row + rows), slice(col, col + cols))
-        heads = torch.tensor([self._place[head] for head in slab.heads], device=weights.device)
+        places = [self._place[head] for head in slab.heads]
+        heads = slice(places[0], places[-1] + 1) if _neighbours(tuple(places)) else torch.tensor(places)
         self._add(weights, (heads, *at), (slab.rows[0], low - ahead))
         if self._counted != slab.rows[0]:
             self._counted = slab.rows[0]
-            self._allowed[at] += _sum(_sum(mask, -1, cell, torch.int64), -2, cell)
+            self._allowed[at] += _pairs(slab, (low, high), ahead, cell)
 
-    def _add(self, weights: Tensor, at: tuple[Tensor, slice, slice], origin: tuple[int, int]) -> None:
+    def _add(self, weights: Tensor, at: tuple[slice | Tensor, slice, slice], origin: tuple[int, int]) -> None:
+        # Rows first: neighbouring keys lie side by side in memory, and are added up many at a time.
         cell = self._region.cell
-        self._total[at] += _sum(_sum(weights, -1, cell), -2, cell)
+        self._total[at] += _sum(_sum(weights, -2, cell), -1, cell)
         if self._strongest is None:
-            self._largest[at] = torch.maximum(self._largest[at], _max(_max(weights, -1, cell), -2, cell))
+            self._largest[at] = torch.maximum(self._largest[at], _max(_max(weights, -2, cell), -1, cell))
             return
         found, where = _strongest(weights, cell, origin)
         better = found > self._largest[at]
@@ -255,6 +278,18 @@ class _Cells:
     def pooled(self, heads: tuple[int, ...]) -> Pooled:
         """What came together."""
         return Pooled(self._region, heads, self._largest, self._total, self._allowed, self._strongest)
+
+
+def _pairs(slab: Slab, keys: tuple[int, int], ahead: int, cell: int) -> Int[Tensor, "rows cols"]:
+    """How many pairs of each cell may look at each other: all, but for those that the corner shuts."""
+    low, high = keys
+    rows = torch.ones(slab.rows[1] - slab.rows[0], 1, dtype=torch.int64, device=slab.weights.device)
+    counts = _sum(rows, -2, cell).repeat(1, high - low)
+    start, stop = max(low, slab.visible.corner[0]), min(high, slab.visible.corner[1])
+    if start < stop:
+        shut = slice(start - slab.visible.corner[0], stop - slab.visible.corner[0])
+        counts[:, start - low : stop - low] = _sum(slab.visible.mask[:, shut].long(), -2, cell)
+    return _sum(pad(counts, (ahead, 0)), -1, cell)
 
 
 def _blocks(t: Tensor, dim: int, cell: int) -> list[Tensor]:
@@ -269,18 +304,16 @@ def _max(t: Tensor, dim: int, cell: int) -> Tensor:
     return t if cell == 1 else torch.cat([block.amax(dim) for block in _blocks(t, dim, cell)], dim)
 
 
-def _sum(t: Tensor, dim: int, cell: int, dtype: torch.dtype | None = None) -> Tensor:
-    if cell == 1:
-        return t if dtype is None else t.to(dtype)
-    return torch.cat([block.sum(dim, dtype=dtype) for block in _blocks(t, dim, cell)], dim)
+def _sum(t: Tensor, dim: int, cell: int) -> Tensor:
+    return t if cell == 1 else torch.cat([block.sum(dim) for block in _blocks(t, dim, cell)], dim)
 
 
 def _strongest(weights: Tensor, cell: int, origin: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The largest weight of each cell, and its query and key."""
-    in_row, key = _argmax(weights, -1, cell)
-    largest, query = _argmax(in_row, -2, cell)
-    key = key.gather(-2, query) + origin[1]
-    return largest, torch.stack([query + origin[0], key], dim=-1)
+    in_column, query = _argmax(weights, -2, cell)
+    largest, key = _argmax(in_column, -1, cell)
+    query = query.gather(-1, key) + origin[0]
+    return largest, torch.stack([query, key + origin[1]], dim=-1)
 
 
 def _argmax(t: Tensor, dim: int, cell: int) -> tuple[Tensor, Tensor]:

@@ -80,7 +80,7 @@ def profile(
     for start in range(0, len(chosen), ROWS):
         rows = (start, min(start + ROWS, len(chosen)))
         for slab in slabs(attention, part, rows, range(len(p.q))):
-            sums.take(slice(slab.heads[0], slab.heads[-1] + 1), rows, slab.keys, slab.weights)
+            sums.take(slice(slab.heads[0], slab.heads[-1] + 1), rows, slab.visible.keys, slab.weights)
     return sums.profile()
 
 

@@ -93,8 +93,9 @@ def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
     attention = reading.model.attention
     latent = attention.kv_lora_rank if isinstance(attention, MLA) else 0
     n_kv_heads = attention.n_heads if latent else len(store.desk().projections(key, reading, choices.layer or 0).k)
+    places = long_maps.few_colours(long_maps.ramp_places(values, choices.colours))
     head_grid(
-        long_maps.ramp_places(values, choices.colours), allowed, n_kv_heads, choices.head or 0, choices.query or 0,
+        places, allowed, n_kv_heads, choices.head or 0, choices.query or 0,
         lut=look.lut(), key_name="long_heads", q_len=len(reading.tokens), small=True, on_pick=_head,
         notes=long_maps.heads_said(values),
         latent=f"one latent of {latent} numbers" if latent else None,
