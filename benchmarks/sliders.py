@@ -1,6 +1,6 @@
-"""How long a slider takes on the KV-cache page: from a key press to the painted pictures, in a real browser.
+"""How long a slider takes on the pages KV cache and Positions: from a key press to the painted pictures, in a real browser.
 
-    python -m benchmarks.cache_page [--rounds 20]
+    python -m benchmarks.sliders [--rounds 20]
 
 Prints medians and 90th percentiles in milliseconds, and the bytes that one move sends to the browser.
 """
@@ -18,25 +18,31 @@ from benchmarks.explore import Counter
 from tests.browser import chromium, server
 
 PLOT = "document.querySelector('.st-key-figure_{} .js-plotly-plot')"
-# The section's link -> the slider's label, and what shows that a move is painted: each picture's first number.
+# The link -> the slider's label, and what shows that a move is painted: each picture's first number.
 MOVES = {
-    "models, context": ("section=models", "Context (tokens)", ("models_bars", "models_curves")),
-    "models, sequences": ("section=models", "Sequences at once", ("models_bars", "models_curves")),
+    "models, context": ("cache?section=models", "Context (tokens)", ("models_bars", "models_curves")),
+    "models, sequences": ("cache?section=models", "Sequences at once", ("models_bars", "models_curves")),
     "eight models, context": (
-        "section=models&models_names=" + ".".join((
+        "cache?section=models&models_names=" + ".".join((
             "gemma-3-27b", "deepseek-v4-flash-284b", "gemma-4-26b-a4b", "deepseek-v3-2-671b", "qwen3-next-80b-a3b", "palm-540b",
             "mixtral-8x7b", "starcoder2-7b")),
         "Context (tokens)", ("models_bars", "models_curves"),
     ),
-    "models, what if: KV heads": ("section=models", "GQA with KV heads", ("otherwise",)),
-    "your model, context": ("section=own", "Context (tokens)", ("otherwise", "own_curves")),
-    "your model, rank": ("section=own", "MLA with rank", ("otherwise",)),
-    "measured, token": ("section=measured&measured_token=5", "After token", ("held", "reserved")),
-    "93.3 %, bits": ("section=claim", "Bits a number, DeepSeek-V2", ("claim",)),
-    "decode cost, context": ("section=decode", "Context (tokens)", ("cost_bars",)),
+    "models, what if: KV heads": ("cache?section=models", "GQA with KV heads", ("otherwise",)),
+    "your model, context": ("cache?section=own", "Context (tokens)", ("otherwise", "own_curves")),
+    "your model, rank": ("cache?section=own", "MLA with rank", ("otherwise",)),
+    "measured, token": ("cache?section=measured&measured_token=5", "After token", ("held", "reserved")),
+    "93.3 %, bits": ("cache?section=claim", "Bits a number, DeepSeek-V2", ("claim",)),
+    "decode cost, context": ("cache?section=decode", "Context (tokens)", ("cost_bars",)),
     "decode cost, batch with projections": (
-        "section=decode&decode_weights=1&decode_batch=8", "Sequences at once", ("roofline", "cost_bars"),
+        "cache?section=decode&decode_weights=1&decode_batch=8", "Sequences at once", ("roofline", "cost_bars"),
     ),
+    "sinusoidal, positions": ("positions?section=sinusoidal", "Positions", ("table", "waves", "products")),
+    "RoPE, query's position": ("positions?section=rope", "Query at position", ("dials", "score")),
+    "longer texts, factor": ("positions?section=longer", "Factor", ("scaled",)),
+    "learned, positions": ("positions?section=learned", "Positions", ("learned",)),
+    "ALiBi, heads": ("positions?section=alibi", "Heads", ("bias",)),
+    "MLA, shift": ("positions?section=mla", "All positions later by", ("moved_q", "moved_k")),
 }  # fmt: skip
 
 
@@ -93,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as url, chromium() as browser:
         for title, (link, label, pictures) in MOVES.items():
             page = browser.new_page(viewport={"width": 1280, "height": 2400})
-            page.goto(f"{url}/cache?{link}")
+            page.goto(f"{url}/{link}")
             times, sent = moves(page, label, pictures, rounds)
             worst = statistics.quantiles(times, n=10)[-1]
             print(
