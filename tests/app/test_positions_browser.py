@@ -86,6 +86,7 @@ def test_the_sinusoidal_table_follows_its_sliders(open_page: Opener) -> None:
     np.testing.assert_allclose(drawn(page, "figure_table", 0, "z"), tables.sinusoidal(20, 64).numpy(), atol=1e-6)
     page.get_by_role("slider", name="Positions").press("ArrowRight")
     until(page, f"{plot('figure_table')}._fullData[0].z.length === 21")
+    until(page, f"{plot('figure_products')}._fullData[0].y.length === 21")  # drawn after the table
     products = tables.products(tables.sinusoidal(21, 64), 16).numpy()
     np.testing.assert_allclose(drawn(page, "figure_products", 0), products, atol=1e-9)
 
