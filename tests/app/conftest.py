@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.browser import chromium, server
 
+expect.set_options(timeout=60_000)  # as long as every other wait: a busy machine is no fault of the page
 SENTENCE = "The animal didn't cross the street, because it was too tired."
 # Chromium's own word on a favicon it could not have, and Streamlit's on looking for itself below a page's address first;
 # everything else in the console is ours to answer for.
