@@ -87,6 +87,25 @@ def test_the_curve_arrives_by_itself_and_is_what_the_yardstick_says(open_page: O
     assert exact == pytest.approx(yardstick.own, rel=1e-4)
 
 
+QUIET = "performance.now() - window.lastSent > 5000"  # three looks' time
+COUNT = """() => { const send = WebSocket.prototype.send; window.lastSent = performance.now();
+    WebSocket.prototype.send = function (...data) { window.lastSent = performance.now(); return send.apply(this, data); }; }"""
+
+
+def test_the_page_asks_no_more_once_all_is_measured_however_fast_the_slider_moved(open_page: Opener) -> None:
+    page = open_page(**LINK | {"model": "mqa-rope", "layer": 1, "rank": 24})
+    expect(page.get_by_text("Measuring in the background")).to_have_count(0, timeout=180_000)
+    page.evaluate(COUNT)
+    slider = page.get_by_role("slider", name="Rank of the latent")
+    # One that must be measured, and at once back to one that was, before the page has looked again.
+    slider.press("ArrowRight")
+    expect(page.get_by_text("being measured")).to_be_visible()
+    slider.press("ArrowLeft")
+    page.wait_for_url(re.compile("rank=24"))
+    until(page, QUIET)
+    expect(page.get_by_text("being measured")).to_have_count(0)
+
+
 def test_all_layers_converted_is_another_picture(open_page: Opener) -> None:
     page = open_page(rank=60, **LINK)
     alone = numbers(page, "surgery_after")

@@ -17,6 +17,7 @@ from viz.text import markdown_text
 from viz.theme import Theme
 from viz.workshop import Point, Result
 
+_WITH_PAGE = "surgery_with_page"  # session: the curve is being drawn by the page's own run, not by the clock
 _EVERY = 1.5  # seconds between two looks at what was measured
 _AXES = {"perplexity": "perplexity (less is better)", "similarity": "cosine to the model's own sentences (1 is best)"}
 _ENCODER = "(An encoder reads a text once and keeps no cache; counted is what its keys and values take while it reads.)"
@@ -52,8 +53,8 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
     missing = any(store.workshop().result(point) is None for point in points)
     st.markdown(f"#### Quality against cache: {markdown_text(shown.model.title)}")
     st.caption(markdown_text(_about(shown)))
-    # Bound to the points of this run: another choice makes another fragment of it.
-    st.fragment(_measured, run_every=_EVERY if missing else None)(shown, curves, points, missing, look)
+    st.session_state[_WITH_PAGE] = True
+    st.fragment(_measured, run_every=_EVERY if missing else None)(shown, curves, points, look)
 
 
 def _about(shown: Shown) -> str:
@@ -66,13 +67,13 @@ def _about(shown: Shown) -> str:
     return f"{what} Text: {text.author}, {text.title} ({text.year}). All layers are converted; nothing is fitted to this text."
 
 
-def _measured(
-    shown: Shown, curves: Mapping[str, Sequence[Point]], points: Sequence[Point], waited: bool, look: Theme
-) -> None:
+def _measured(shown: Shown, curves: Mapping[str, Sequence[Point]], points: Sequence[Point], look: Theme) -> None:
+    by_clock = not st.session_state.pop(_WITH_PAGE, False)
     results = {point: store.workshop().result(point) for point in points}
     there = {point: result for point, result in results.items() if result is not None}
-    if waited and len(there) == len(results):
-        st.rerun()  # the clock stops
+    if by_clock and len(there) == len(results):
+        # A run of the whole page alone stops the browser's clock; one of the part around this fragment does not.
+        st.rerun()
     if len(there) < len(results):
         st.progress(
             len(there) / len(results), text=f"Measuring in the background: {len(there)} of {len(results)} settings…"
