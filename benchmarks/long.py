@@ -29,7 +29,7 @@ import psutil
 import torch
 from torch.nn import functional as F
 
-from benchmarks.peers import STAGE, memory
+from benchmarks.peers import STAGE, blank, memory
 from core import load_model, run
 from core.attention import GQA
 from core.cache import KVCache
@@ -161,9 +161,9 @@ WHEEL = """const box = stage.getBoundingClientRect();
 def page_table(example: str, rounds: int) -> None:
     """Opens the page, waits for the reading, and prints medians."""
     with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "log") as address, chromium() as browser:
-        empty = memory(browser)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(900_000)
+        empty = blank(browser, page)
         start = time.perf_counter()
         page.goto(f"{address}/long?{urlencode({'model': 'smollm2', 'example': example, 'layer': LAYER, 'head': 6})}")
         page.wait_for_function(f"() => {{ try {{ return {STAGE}.dataset.sharp == '1' }} catch {{ return false }} }}")
@@ -185,7 +185,7 @@ def page_table(example: str, rounds: int) -> None:
         for name, rows in times.items():
             told = ", ".join(f"{t:.0f}" for t in sorted(rows))
             print(f"{name}: median {statistics.median(rows):.0f} ms, of {len(rows)}: {told}")
-        print(f"browser memory above an empty one: {memory(browser) - empty:.0f} MB")
+        print(f"browser memory above an empty page's: {memory(browser) - empty:.0f} MB")
 
 
 def main() -> None:

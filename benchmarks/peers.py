@@ -106,6 +106,13 @@ def frame_after(page: Page, x: float, y: float) -> float:
     return took if took >= 0 else float("inf")
 
 
+def blank(browser: Browser, page: Page) -> float:
+    """The browser's memory with an empty page open."""
+    page.goto("about:blank")
+    page.wait_for_timeout(500)
+    return memory(browser)
+
+
 def hovers(page: Page, box: dict[str, float]) -> float:
     """The median over five places of a picture, as far as it is in the window."""
     width, height = min(box["width"], 1200 - box["x"]), min(box["height"], 860 - box["y"])
@@ -127,7 +134,7 @@ def peer(name: str, length: int, python: str, cdn: Path | None, patience: float)
         with chromium() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.set_default_timeout(patience * 1000)
-            empty = memory(browser)
+            empty = blank(browser, page)
             page.route(re.compile("^https://"), lambda route: serve(route, cdn))
             start = time.perf_counter()
             try:
@@ -164,7 +171,7 @@ def ours(browser: Browser, address: str, length: int) -> Measured:
     model, layer = settings(length)
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(120_000)
-    empty = memory(browser)
+    empty = blank(browser, page)
     counter = Counter(page)
     # Warm: the model is loaded and has read a text; that the story was read before does not help, each round's text is new.
     page.goto(
