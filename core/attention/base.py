@@ -98,15 +98,35 @@ class Attention(ABC):
     def step(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Float[Tensor, "q_len d_model"]:
-        """The layer's output in decoding, by the cheapest way this variant has; `past` may be extended in place."""
+        """The layer's output in decoding, by the cheapest way this variant has; `past` may be extended in place.
+
+        A first long text is cheaper expanded (`project`); for a token or a few, what absorbs attends to the remembered
+        numbers themselves.
+        """
+        if past.length and self.absorbs(position):
+            return self._absorbed_step(x, params, position, past)[1]
         return self.fused(self.project(x, params, position, past), params)
 
     def watched(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
         """`step`, and the weights of the last token of x beside its output, over the same cache."""
+        if past.length and self.absorbs(position):
+            weights, out = self._absorbed_step(x, params, position, past)
+            return out, weights[:, -1]
         p = self.project(x, params, position, past)
         return self.fused(p, params), self.rows(p, slice(len(x) - 1, len(x)))[:, 0]
+
+    def absorbs(self, position: Position) -> bool:
+        """Whether a decoder may attend to what is remembered as it is, without expanding keys and values from it.
+
+        Only a variant that remembers a latent can (DeepSeek-V2, arXiv 2405.04434, section 2.1.2); it makes `_absorbed_step`.
+        """
+        return False
+
+    def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
+        """Weights (n_heads, q_len, kv_len) and output (q_len, d_model) of x over the cache, which it extends."""
+        raise NotImplementedError(f"{type(self).__name__} expands nothing, so there is nothing to absorb")
 
     def _scores(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
         scores = p.q[:, queries] @ self._per_query_head(p.k).transpose(-1, -2) * self._scale(p)

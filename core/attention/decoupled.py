@@ -75,22 +75,9 @@ class Decoupled(Latent):
         k, k_pos = torch.cat([k_nope, k_rope], dim=-1), positions(0, cache.length, x.device)
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv, k_rope))
 
-    def step(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> Float[Tensor, "q_len d_model"]:
-        """Decoding in latent space: what is turned is not in the latent."""
-        if past.length == 0:
-            return super().step(x, params, position, past)
-        return self._absorbed_step(x, params, position, past)[1]
-
-    def watched(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
-        """`step`, and the weights of the last token of x beside its output."""
-        if past.length == 0:
-            return super().watched(x, params, position, past)
-        weights, out = self._absorbed_step(x, params, position, past)
-        return out, weights[:, -1]
+    def absorbs(self, position: Position) -> bool:
+        """Always: what is turned is not in the latent."""
+        return True
 
     def absorbed(
         self,

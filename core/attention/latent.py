@@ -64,22 +64,9 @@ class Latent(GQA):
         k = position.at_qk(k, k_pos)
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv))
 
-    def step(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> Float[Tensor, "q_len d_model"]:
-        """Decoding in latent space where the encoding allows it; else keys and values are expanded anew."""
-        if past.length == 0 or position.turns_keys:
-            return super().step(x, params, position, past)
-        return self._absorbed_step(x, params, position, past)[1]
-
-    def watched(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
-        """`step`, and the weights of the last token of x beside its output."""
-        if past.length == 0 or position.turns_keys:
-            return super().watched(x, params, position, past)
-        weights, out = self._absorbed_step(x, params, position, past)
-        return out, weights[:, -1]
+    def absorbs(self, position: Position) -> bool:
+        """Not where keys are turned after they are expanded."""
+        return not position.turns_keys
 
     def absorbed(
         self,
@@ -90,7 +77,7 @@ class Latent(GQA):
         params: Params,
     ) -> tuple[Float[Tensor, "n_heads q_len kv_len"], Float[Tensor, "q_len d_model"]]:
         """Weights and output of the same attention in latent space; raises ConfigError for an encoding that turns keys."""
-        if position.turns_keys:
+        if not self.absorbs(position):
             raise ConfigError(f"{type(position).__name__} turns keys, which then cannot be absorbed into the query")
         c_kv, w_uk, b_k = cache.tensors["c_kv"], *self._up(params, slice(0, self.head_dim))
         scores = (q @ w_uk) @ c_kv.T + (0.0 if b_k is None else (q * b_k).sum(-1, keepdim=True))

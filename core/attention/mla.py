@@ -109,22 +109,9 @@ class MLA(Attention):
         steps = (*query_steps(x, c_q, q, self.qk_nope_head_dim), *key_value_steps(c_kv, k_rope, k_nope, k, v))
         return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
 
-    def step(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> Float[Tensor, "q_len d_model"]:
-        """Decoding in latent space for a token or a few; a first long text is cheaper expanded (`project`)."""
-        if past.length == 0:
-            return super().step(x, params, position, past)
-        return self._absorbed_step(x, params, position, past)[1]
-
-    def watched(
-        self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
-    ) -> tuple[Float[Tensor, "q_len d_model"], Float[Tensor, "n_heads kv_len"]]:
-        """`step`, and the weights of the last token of x beside its output, computed in latent space as well."""
-        if past.length == 0:
-            return super().watched(x, params, position, past)
-        weights, out = self._absorbed_step(x, params, position, past)
-        return out, weights[:, -1]
+    def absorbs(self, position: Position) -> bool:
+        """Always: what is turned is not in the latent."""
+        return True
 
     def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
         q_pos = query_positions(x, past)
