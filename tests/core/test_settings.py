@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_the_file_says_every_value_and_says_the_defaults() -> None:
 
 def test_every_value_of_the_file_is_explained() -> None:
     lines = FILE.read_text("utf-8").splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if " = " in line and not line.startswith("#"):
             assert before.startswith("#") or "#" in line or line.startswith("long_characters"), line
 
@@ -62,7 +63,10 @@ def test_variables_of_other_parts_are_let_be(tmp_path: Path) -> None:
         ("max_tokens =", r"^headlight.toml is no readable TOML: "),
         ("[texts]\nmax_tokens = 3", r"^headlight.toml has no section \[texts\]; there are text, models, uploads"),
         ("text = 3", r"^headlight.toml has no section \[text\]"),
-        ("[text]\ntokens = 3", r"^headlight.toml, \[text\] tokens sets nothing; \[text\] has max_tokens, max_characters"),
+        (
+            "[text]\ntokens = 3",
+            r"^headlight.toml, \[text\] tokens sets nothing; \[text\] has max_tokens, max_characters",
+        ),
         ("[text]\nmax_tokens = 0", r"max_tokens \(0\) must be a whole number, from 1 to 1,000,000$"),
         ("[text]\nmax_tokens = -1", r"max_tokens \(-1\) must be a whole number"),
         ("[text]\nmax_tokens = 1.5", r"max_tokens \(1.5\) must be a whole number"),
