@@ -113,6 +113,13 @@ class Continuation:
         self._temperature, self._generator = temperature, torch.Generator().manual_seed(seed)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes held: the caches' buffers, room for tokens to come included, and the weights that were watched."""
+        watched = (weights for step in self.steps for weights in step.weights)
+        buffers = sum(cache.reserved_nbytes for cache in self.decoder.caches)
+        return buffers + sum(t.numel() * t.element_size() for t in watched) + 2000 * (1 + len(self.steps))
+
+    @property
     def full(self) -> bool:
         """Whether the model's context has no room for what would be read next."""
         return len(self.prompt) + len(self.steps) > self.decoder.model.context

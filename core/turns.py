@@ -31,7 +31,8 @@ class Caller:
     """Who asks for the device. visitor: a name for him, "" for the app's own work, which is bounded elsewhere.
 
     check: called while he waits, and between two layers of what is computed for him; it raises once nobody wants that any
-    more. waits(before): shows that he waits and how many are before him; called again whenever that has changed.
+    more. waits(before): shows that he waits and how many are before him; called again whenever that has changed, and with 0
+    when his turn has come.
     """
 
     visitor: str = ""
@@ -127,9 +128,11 @@ class Turns:
             if waiter.outdated:
                 raise BusyError("a newer request of yours has taken its place")
             before = self._before(waiter)
-            if before != shown and time.monotonic() > patient_until:
+            if before and before != shown and time.monotonic() > patient_until:
                 caller.waits(before)
                 shown = before
+        if shown is not None:
+            caller.waits(0)
 
     def _before(self, waiter: _Waiter) -> int:
         with self._door:  # the one who holds it counts, too

@@ -12,6 +12,7 @@ from core.surgery.methods import METHODS
 from core.surgery.sheet import curve_csv, layer_safetensors, weights_csv
 from viz import store
 from viz.pages.surgery_state import Shown, curve_points
+from viz.pages.taking import CELL, download
 from viz.surgery_view import SurgeryChoices
 
 _NEW = 24  # tokens of a continuation
@@ -30,7 +31,7 @@ def writes(choices: SurgeryChoices, shown: Shown) -> None:
         for title, model in (("As trained", shown.model), ("Converted, all layers", converted)):
             continuation = Continuation(model, tokens)
             while len(continuation.steps) < _NEW and not continuation.full:
-                store.engine().advance(continuation)
+                store.advance(continuation)
             decoder = continuation.decoder
             st.markdown(f"**{title}**")
             st.text("".join(step.text for step in continuation.steps))
@@ -50,11 +51,12 @@ def draw(choices: SurgeryChoices, shown: Shown) -> None:
     name = f"headlight-{shown.name}-{choices.method}-{shown.setting}-layer{layer}"
     with section:
         with st.container(horizontal=True):
-            _download(
-                "Before and after (CSV)", f"{name}-head{head}.csv", "text/csv",
+            download(
+                "Before and after (CSV)",
                 lambda: weights_csv(
                     shown.run.tokens, shown.before[head].cpu(), shown.after[head].cpu(), shown.run.layers[layer].mask.cpu()
                 ),
+                f"{name}-head{head}.csv", "text/csv", 4 * CELL * shown.before[head].numel(),
             )  # fmt: skip
             _download(
                 "The curves so far (CSV)",

@@ -20,6 +20,7 @@ from viz import store
 from viz import view as plain_view
 from viz.address import Address, carried_text
 from viz.surgery_view import SurgeryChoices, from_link, nearest, to_link
+from viz.visitor import asking
 from viz.workshop import Point
 
 address: Address[SurgeryChoices] = Address("surgery", from_link, to_link)
@@ -151,9 +152,13 @@ def shown(choices: SurgeryChoices, model: Model, run: Run) -> Shown:
     before = run.layers.rows(layer, slice(None))
     if choices.whole:
         slow = None if shop.ready(choices.model, conversion) else bar.show
-        after = shop.run(choices.model, conversion, setting, choices.text, slow).layers.rows(layer, slice(None))
+        with asking() as caller:
+            made = shop.run(choices.model, conversion, setting, choices.text, slow, caller)
+        after = made.layers.rows(layer, slice(None))
     else:
-        after = weights_of(model, converted, shop.inputs(choices.model, choices.text)[layer])
+        with asking() as caller:
+            read = shop.inputs(choices.model, choices.text, caller)
+        after = weights_of(model, converted, read[layer])
     bar.done()
     return Shown(
         choices.model, model, _heads(model), conversion, setting, run, converted.attention, converted, before, after,
