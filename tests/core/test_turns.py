@@ -187,8 +187,7 @@ def test_an_error_of_showing_the_place_loses_neither_turn_nor_place() -> None:
         raise Gone
 
     first = Visitor(turns, "a")
-    second = threading.Thread(target=lambda: pytest.raises(Gone, turns._enter, Caller("b", waits=shows)))
-    second.start()
-    second.join()
+    with pytest.raises(Gone):
+        turns._enter(Caller("b", waits=shows))
     first.join()
     assert not turns.locked() and turns.waiting == 0
