@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import http.client
 import json
 import sys
 import threading
+import urllib.request
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +25,7 @@ from websockets.typing import Origin, Subprotocol
 from app import app
 from tests.browser import free_port
 from viz import store
+from viz.uploads import kept
 
 NAME, LAYER = "mha-rope", 2
 PORT = free_port()
@@ -131,9 +134,44 @@ async def scene(gate: Gate) -> dict[str, object]:
     await ask(four, "a cow")
     await told(four, finished)
     seen["layers of the one who tried again"] = gate.layers.get(seen_length("a cow"))
-    for each in (three, four):
+    others = [await visit() for _ in range(2)]  # connected: they count, whether or not they have asked for a page
+    five = await visit()
+    await ask(five, "a hen")
+    full = await told(five, lambda message: message.delta.new_element.HasField("alert"))
+    seen["full"] = full.delta.new_element.alert.body
+    for each in (three, *others):
         await each.close()
+    await until(lambda: manager.num_active_sessions() == 2)
+    await ask(five, "a hen")
+    session = (await told(five, lambda message: message.HasField("new_session"))).new_session.initialize.session_id
+    seen["let in"] = (await told(five, says("a hen"))).HasField("delta")
+    seen["uploads"] = await asyncio.to_thread(uploads, session)
+    seen["bytes kept"] = kept(session)
+    for each in (four, five):
+        await each.close()
+    await until(lambda: manager.num_active_sessions() == 0)
     return seen
+
+
+def uploads(session: str) -> list[int]:
+    """The answers to three files of a visitor, the last of which is one too many, and to one that hides its length."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/_stcore/health") as answer:
+        token = answer.headers.get("Set-Cookie", "=").partition("=")[2].partition(";")[0]
+    codes = [put(session, f"file-{number}", token, chunked=False) for number in range(3)]
+    return [*codes, put(session, "file-3", token, chunked=True)]
+
+
+def put(session: str, file: str, token: str, chunked: bool) -> int:
+    body = b"--x\r\nContent-Disposition: form-data; name=a; filename=a.txt\r\n\r\n" + b"y" * 1000 + b"\r\n--x--\r\n"
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Cookie": f"_streamlit_xsrf={token}",
+        "X-Xsrftoken": token,
+    }
+    place = f"/_stcore/upload_file/{session}/{file}"
+    connection.request("PUT", place, iter([body]) if chunked else body, headers, encode_chunked=chunked)
+    return connection.getresponse().status
 
 
 def seen_length(text: str) -> int:

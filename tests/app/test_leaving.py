@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def seen() -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.app.leaving"], cwd=ROOT, capture_output=True, text=True, timeout=200,
-        env=os.environ | {"HEADLIGHT_REQUESTS_WAITING": "2"},
+        env=os.environ | {
+            "HEADLIGHT_REQUESTS_WAITING": "2", "HEADLIGHT_SESSIONS_OPEN": "4", "HEADLIGHT_UPLOADS_VISITOR_BYTES": "2500",
+        },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -47,3 +49,13 @@ def test_who_leaves_while_his_text_is_computed_stops_it_at_the_next_layer_and_fr
     assert seen["layers of the one who left"] == 2
     assert seen["streams still held"] == 0
     assert seen["layers of the one who stayed"] == 4
+
+
+def test_one_page_more_than_may_be_open_says_so_and_is_let_in_once_another_has_closed(seen: dict[str, object]) -> None:
+    assert seen["full"] == "4 pages are open here, which is all that may be. Try again in a minute."
+    assert seen["let in"]
+
+
+def test_a_visitors_files_are_bounded_together_whatever_the_browser_says(seen: dict[str, object]) -> None:
+    assert seen["uploads"] == [204, 204, 413, 411]
+    assert seen["bytes kept"] == [2000, 2000]

@@ -17,6 +17,7 @@ from viz.pages import compare_controls, compare_distances, compare_maps, compare
 from viz.pages.compare_state import Shown, address, complete, default_models, read
 from viz.text import markdown_text
 from viz.theme import theme
+from viz.visitor import refused
 
 _HEADING = "<h1 class='headlight'>Compare <small>one sentence in two to four models, head beside head</small></h1>"
 _SHOWN = "compare_shown"  # session: the last text that could be read
@@ -27,7 +28,7 @@ def page() -> None:
     try:
         _page()
     except HeadlightError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
+        refused(error, "compare")
 
 
 def _page() -> None:

@@ -42,7 +42,7 @@ def page() -> None:
     try:
         _page()
     except HeadlightError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error, "explore_page")
 
 
 def _page() -> None:
