@@ -8,8 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import BusyError
@@ -52,6 +51,20 @@ class _Waiter:
         self.open.acquire()
 
 
+@dataclass(frozen=True)
+class Turn:
+    """One caller's turns, one after the other."""
+
+    turns: Turns
+    caller: Caller
+
+    def __enter__(self) -> None:
+        self.turns.enter(self.caller)
+
+    def __exit__(self, *_: object) -> None:
+        self.turns.leave()
+
+
 class Turns:
     """One holder at a time, first come, first served. Use it as a context manager; it is not re-entrant.
 
@@ -80,22 +93,21 @@ class Turns:
         """Whether somebody holds it."""
         return self._held
 
-    @contextmanager
-    def turn(self, caller: Caller = APP) -> Iterator[None]:
-        """Inside, the caller holds it. Raises BusyError where the queue is full, and what `caller.check` raises."""
-        self._enter(caller)
-        try:
-            yield
-        finally:
-            self._leave()
+    def turn(self, caller: Caller = APP) -> Turn:
+        """A context, to be used as often as one likes, inside which the caller holds it.
+
+        Entering raises BusyError where the queue is full, and what `caller.check` raises.
+        """
+        return Turn(self, caller)
 
     def __enter__(self) -> None:
-        self._enter(APP)
+        self.enter(APP)
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
+        self.leave()
 
-    def _enter(self, caller: Caller) -> None:
+    def enter(self, caller: Caller) -> None:
+        """Waits for a turn; `leave` gives it back. Raises as `turn`."""
         with self._door:
             if not self._held:
                 self._held = True
@@ -144,9 +156,10 @@ class Turns:
                 self._queue.remove(waiter)
                 return
         if not waiter.outdated:  # its turn had just come
-            self._leave()
+            self.leave()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Hands the turn to whoever waits longest."""
         with self._door:
             if self._queue:
                 self._queue.popleft().open.release()

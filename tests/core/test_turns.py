@@ -172,10 +172,10 @@ def test_who_has_gone_leaves_the_queue_and_the_next_one_is_served() -> None:
 
 def test_who_leaves_just_as_his_turn_comes_passes_it_on() -> None:
     turns = Turns()
-    turns._enter(APP)
+    turns.enter(APP)
     with turns._door:
         waiter = turns._join(Caller("a"))
-    turns._leave()  # the turn is the waiter's now
+    turns.leave()  # the turn is the waiter's now
     turns._give_up(waiter)
     assert not turns.locked() and turns.waiting == 0
 
@@ -188,6 +188,15 @@ def test_an_error_of_showing_the_place_loses_neither_turn_nor_place() -> None:
 
     first = Visitor(turns, "a")
     with pytest.raises(Gone):
-        turns._enter(Caller("b", waits=shows))
+        turns.enter(Caller("b", waits=shows))
     first.join()
     assert not turns.locked() and turns.waiting == 0
+
+
+def test_one_turn_may_be_taken_again_and_again() -> None:
+    turns = Turns()
+    turn = turns.turn(Caller("a"))
+    for _ in range(3):
+        with turn:
+            assert turns.locked()
+        assert not turns.locked()
