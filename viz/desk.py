@@ -15,7 +15,9 @@ from core.engine import Engine
 from core.errors import BusyError, InputError
 from core.long.job import Job
 from core.long.reading import Reading
+from core.overload import with_room
 from core.types import Projections, Tokens
+from viz.visitor import caller
 
 T = TypeVar("T")
 
@@ -93,8 +95,8 @@ class Desk:
             found = self._made.get(key)
         if found is not None:
             return found[0]  # type: ignore[no-any-return]
-        with self._engine.alone() if alone else nullcontext():
-            made = make()
+        with self._engine.alone(caller()) if alone else nullcontext():
+            made = with_room(make, self._engine.let_go)
         with self._lock:
             if (size := nbytes(made)) <= self._made.maxsize:
                 self._made[key] = (made, size)
@@ -112,8 +114,8 @@ class Desk:
             self._made.clear()
 
     def turn(self) -> AbstractContextManager[None]:
-        """The device for one piece of work."""
-        return self._engine.alone()
+        """The device for one piece of a visitor's work, and the next, as often as it is entered."""
+        return self._engine.alone(caller())
 
     def _clear(self) -> None:
         # Finished jobs become readings; what does not fit with the others lets the oldest go.

@@ -146,9 +146,10 @@ def keep(key: Hashable, continuation: Continuation) -> None:
     """After some tokens: remembers a visitor's continuation with its cache."""
     kept, lock = _continuations()
     with lock:
-        kept.pop((visitor(), key), None)
+        place = visitor(), key
+        kept.pop(place, None)
         if continuation.nbytes <= kept.maxsize:
-            kept[visitor(), key] = continuation
+            kept[place] = continuation
 
 
 def forget(key: Hashable) -> None:
@@ -190,11 +191,11 @@ def keep_own_text(text: str) -> None:
     """A long text that this visitor brings; it takes the place of the one before. Beyond a document's limit it is cut, one
     character later, so that it still reads as too long."""
     kept, lock = _documents()
-    text = text[: engine().limits.long_characters + 1]
+    text, place = text[: engine().limits.long_characters + 1], (visitor(), "own")
     with lock:
-        kept.pop((visitor(), "own"), None)
+        kept.pop(place, None)
         if 4 * len(text) <= kept.maxsize:
-            kept[visitor(), "own"] = Kept(text, 4 * len(text))
+            kept[place] = Kept(text, 4 * len(text))
 
 
 @st.cache_resource(show_spinner=False)

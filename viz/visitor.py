@@ -22,6 +22,12 @@ def visitor() -> str:
     return "" if context is None else context.session_id
 
 
+def caller() -> Caller:
+    """The visitor as somebody who asks for the device, without a line that shows his place."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return APP if context is None else Caller(context.session_id, context.yield_check)
+
+
 @contextmanager
 def asking() -> Iterator[Caller]:
     """For what a page asks of the device: the caller, and at this place on the page, while he waits, how many are before him.

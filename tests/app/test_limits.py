@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cachetools import LRUCache
 from streamlit.testing.v1 import AppTest
 
+from core.decoding import Continuation
 from core.errors import BusyError
 from core.settings import Exports, Settings, Text, Uploads
+from core.turns import APP
 from viz import address, store
 from viz.uploads import UploadBounds
+from viz.visitor import caller, visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Once upon a time"
@@ -126,6 +131,39 @@ def test_where_too_many_wait_the_last_good_picture_stays_with_a_button_to_try_ag
     next(each for each in app.button if each.label == "Try again").click().run()
     assert not app.exception and not app.warning
     assert app.query_params["text"] in ("Twice upon a time", ["Twice upon a time"])
+
+
+def test_a_continuation_that_was_let_go_of_is_written_again_and_one_that_is_kept_counts_its_bytes(monkeypatch) -> None:
+    small: LRUCache[object, Continuation] = LRUCache(10, getsizeof=lambda each: each.nbytes)
+    large: LRUCache[object, Continuation] = LRUCache(10**8, getsizeof=lambda each: each.nbytes)
+    said = {}
+    for kept in (small, large):
+        monkeypatch.setattr(store, "_continuations", lambda kept=kept: (kept, threading.Lock()))
+        app = page("watch", text=TEXT, model="mla-rope", count="3")
+        app.button(key="watch_step").click().run()
+        assert not app.exception
+        said[id(kept)] = next(each.value for each in app.markdown if "blue-background" in each.value)
+    assert said[id(small)] == said[id(large)] and not len(small)
+    (continuation,) = large.values()
+    held = sum(cache.nbytes for cache in continuation.decoder.caches)
+    watched = sum(w.numel() * 4 for step in continuation.steps for w in step.weights)
+    assert large.currsize >= held + watched > 0 and len(continuation.steps) == 4
+
+
+def test_a_text_of_ones_own_is_kept_a_visitor_within_the_bytes_of_all(monkeypatch) -> None:
+    kept: LRUCache[object, store.Kept] = LRUCache(4_000, getsizeof=lambda each: each.nbytes)
+    monkeypatch.setattr(store, "_documents", lambda: (kept, threading.Lock()))
+    visitors = iter(("a", "a", "b", "c", "a", "b", "c"))
+    monkeypatch.setattr(store, "visitor", lambda: next(visitors))
+    store.keep_own_text("x" * 400)
+    assert store.own_text() == "x" * 400
+    store.keep_own_text("y" * 400)
+    store.keep_own_text("z" * 400)
+    assert [store.own_text() for _ in "abc"] == [None, "y" * 400, "z" * 400]
+
+
+def test_without_a_page_it_is_the_app_itself_that_asks() -> None:
+    assert caller() is APP and visitor() == ""
 
 
 async def _passed(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
