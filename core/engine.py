@@ -85,7 +85,9 @@ class Engine:
         self._models: dict[str, Readable] = {}
         self._added: dict[str, int] = {}  # checkpoints that visitors named -> bytes, the one loaded last at the end
         self._loading = threading.Lock()
-        self._running = Turns(self.settings.requests.waiting, self.settings.requests.waiting_of_one)
+        requests = self.settings.requests
+        self._running = Turns(requests.waiting, requests.waiting_of_one)
+        self._elsewhere = Turns(requests.waiting, requests.waiting_of_one, requests.elsewhere)
         self._spare: list[Callable[[], None]] = []
         self._measurement: Measurement | None = None
         self._measuring = threading.Lock()
@@ -164,13 +166,14 @@ class Engine:
             )
         return tokens, notes
 
-    def compute(self, work: Callable[[Check], T], caller: Caller = APP) -> T:
-        """`work`, alone on the device, in the caller's turn. work(check) calls check() between its parts: it raises where the
+    def in_turn(self, work: Callable[[Check], T], caller: Caller = APP, here: bool = True) -> T:
+        """`work`, alone on the device, in the caller's turn; here: whether it needs this process's device, else it is done
+        elsewhere, some at a time. work(check) calls check() between its parts: it raises where the
         caller has gone and where it takes longer than a request may.
 
         Raises BusyError, TooLongError, OutOfMemoryError (after what can be made again was let go), and what check raises.
         """
-        with self._running.turn(caller):
+        with (self._running if here else self._elsewhere).turn(caller):
             check = within_seconds(float(self.settings.requests.seconds), caller.check)
             return with_room(lambda: work(check), self.let_go)
 
@@ -185,7 +188,7 @@ class Engine:
 
     def advance(self, continuation: Continuation, caller: Caller = APP) -> None:
         """One more token of a continuation, alone on the device."""
-        self.compute(continuation.advance, caller)
+        self.in_turn(continuation.advance, caller)
 
     def alone(self, caller: Caller = APP) -> AbstractContextManager[None]:
         """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
@@ -206,7 +209,7 @@ class Engine:
 
     def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
         """The tokens through a model that was made from one of the engine's, alone on the device."""
-        return self.compute(lambda check: run(model, tokens, layers, check), caller)
+        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
 
     def wait_for_visitors(self) -> None:
         """For work in the background: returns when no visitor's request is on the device."""
@@ -214,9 +217,9 @@ class Engine:
             return
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
-        """`core.run` within the limits, alone on the device; raises what `tokens`, `model` and `compute` raise."""
+        """`core.run` within the limits, alone on the device; raises what `tokens`, `model` and `in_turn` raise."""
         tokens, model = self.tokens(name, text), self.model(name)
-        return self.compute(lambda check: run(model, tokens, layers, check), caller)
+        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
 
 
 def _offered(names: Sequence[str]) -> dict[str, ModelRow]:

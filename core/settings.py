@@ -94,12 +94,14 @@ class Caches:
 @dataclass(frozen=True)
 class Requests:
     """seconds a request may compute; waiting: how many may wait for the device; waiting_of_one: of one visitor, a newer one
-    takes the place of the oldest; documents: long texts under way at once."""
+    takes the place of the oldest; documents: long texts under way at once; elsewhere: requests that other processes compute at
+    once."""
 
     seconds: int = _whole(30, 1, 86_400)
     waiting: int = _whole(64, 1, 100_000)
     waiting_of_one: int = _whole(1, 1, 1_000)
     documents: int = _whole(4, 1, 1_000)
+    elsewhere: int = _whole(16, 1, 10_000)
 
 
 @dataclass(frozen=True)

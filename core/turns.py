@@ -69,6 +69,7 @@ class Turns:
     """One holder at a time, first come, first served. Use it as a context manager; it is not re-entrant.
 
     most_waiting: visitors' requests in the queue; of_one: of one visitor, a newer one takes the place of the oldest.
+    at_once: how many may hold it, where that is not one.
 
     >>> turns = Turns()
     >>> with turns:
@@ -78,9 +79,9 @@ class Turns:
     (False, 0)
     """
 
-    def __init__(self, most_waiting: int = 1_000, of_one: int = 1) -> None:
+    def __init__(self, most_waiting: int = 1_000, of_one: int = 1, at_once: int = 1) -> None:
         self._door = threading.Lock()
-        self._held = False
+        self._held, self._at_once = 0, at_once
         self._queue: deque[_Waiter] = deque()
         self._most, self._of_one = most_waiting, of_one
 
@@ -91,7 +92,7 @@ class Turns:
 
     def locked(self) -> bool:
         """Whether somebody holds it."""
-        return self._held
+        return self._held > 0
 
     def turn(self, caller: Caller = APP) -> Turn:
         """A context, to be used as often as one likes, inside which the caller holds it.
@@ -109,8 +110,8 @@ class Turns:
     def enter(self, caller: Caller) -> None:
         """Waits for a turn; `leave` gives it back. Raises as `turn`."""
         with self._door:
-            if not self._held:
-                self._held = True
+            if self._held < self._at_once:
+                self._held += 1
                 return
             waiter = self._join(caller)
         try:
@@ -147,8 +148,8 @@ class Turns:
             caller.waits(0)
 
     def _before(self, waiter: _Waiter) -> int:
-        with self._door:  # the one who holds it counts, too
-            return self._queue.index(waiter) + 1 if waiter in self._queue else 0
+        with self._door:  # those who hold it count, too
+            return self._queue.index(waiter) + self._held if waiter in self._queue else 0
 
     def _give_up(self, waiter: _Waiter) -> None:
         with self._door:
@@ -164,4 +165,4 @@ class Turns:
             if self._queue:
                 self._queue.popleft().open.release()
             else:
-                self._held = False
+                self._held -= 1

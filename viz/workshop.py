@@ -89,7 +89,7 @@ class Workshop:
 
         def make() -> list[Any]:
             model, tokens = self._model(name), self._engine.tokens(name, text)
-            return self._engine.compute(lambda check: inputs(model, tokens), caller)
+            return self._engine.in_turn(lambda check: inputs(model, tokens), caller)
 
         return self._once(self._inputs, (name, text), make)
 

@@ -123,7 +123,7 @@ def test_where_too_many_wait_the_last_good_picture_stays_with_a_button_to_try_ag
         raise BusyError("64 requests are waiting already, which is all that may; try again in a moment")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.engine(), "compute", busy)
+        patch.setattr(store.engine(), "in_turn", busy)
         app.text_input(key="text").set_value("Twice upon a time").run()
         assert not app.exception and len(app.warning) == 1
         assert "64 requests are waiting already" in told(app) and "Below is the last sentence" in told(app)

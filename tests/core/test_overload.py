@@ -128,7 +128,7 @@ def test_what_a_failed_computation_held_is_free_once_it_is_told(engine: Engine) 
         torch.empty(2**60)  # more than any machine has: the allocator itself refuses
 
     with pytest.raises(OutOfMemoryError):
-        engine.compute(work)
+        engine.in_turn(work)
     assert held[0]() is None and not engine._running.locked()
 
 

@@ -200,3 +200,15 @@ def test_one_turn_may_be_taken_again_and_again() -> None:
         with turn:
             assert turns.locked()
         assert not turns.locked()
+
+
+def test_several_may_hold_it_at_once_where_it_is_made_for_several() -> None:
+    turns = Turns(at_once=2)
+    first, second, third = Visitor(turns, "a"), Visitor(turns, "b"), Visitor(turns, "c")
+    assert first.served.is_set() and second.served.is_set()
+    wait_until(lambda: third.places == [2])
+    second.join()
+    assert third.served.wait(60)
+    for each in (first, third):
+        each.join()
+    assert not turns.locked() and turns.waiting == 0
