@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +133,38 @@ def test_where_too_many_wait_the_last_good_picture_stays_with_a_button_to_try_ag
     next(each for each in app.button if each.label == "Try again").click().run()
     assert not app.exception and not app.warning
     assert app.query_params["text"] in ("Twice upon a time", ["Twice upon a time"])
+
+
+def test_where_too_many_wait_compare_keeps_one_text_in_all_its_models(monkeypatch) -> None:
+    app = page("compare", text=TEXT, models="mha-rope,gqa-rope")
+    before = [each.value for each in app.caption]
+
+    def busy(*args: object, **others: object) -> None:
+        raise BusyError("64 requests are waiting already, which is all that may; try again in a moment")
+
+    store.run("gqa-rope", "Thrice upon a time")  # one of the two could be shown, the other not
+    with monkeypatch.context() as patch:
+        patch.setattr(store.engine(), "in_turn", busy)
+        app.text_input(key="compare_text").set_value("Thrice upon a time").run()
+    assert not app.exception and "Below is the last sentence" in told(app)
+    assert [each.value for each in app.caption] == before
+    next(each for each in app.button if each.label == "Try again").click().run()
+    assert not app.exception and not app.warning
+
+
+def test_what_a_page_keeps_for_its_buttons_and_its_clock_is_not_the_run() -> None:
+    runs = []
+    for path, link in (("", {"model": "mha-rope"}), ("surgery", {"model": "mha-rope"})):
+        app = page(path, text="A text that only this test reads", **link)
+        app.session_state["takeaway" if not path else "surgery_takeaway"] = True
+        app.run()
+        assert not app.exception
+        kept, lock = store._runs()
+        with lock:
+            runs += [weakref.ref(run.layers) for (_, text), run in list(kept.items()) if "only this test" in text]
+            kept.clear()
+        gc.collect()
+    assert runs and all(each() is None for each in runs)
 
 
 def test_a_continuation_that_was_let_go_of_is_written_again_and_one_that_is_kept_counts_its_bytes(monkeypatch) -> None:

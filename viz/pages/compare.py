@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.checkpoints.packages import INSTALL_COMMAND
-from core.errors import HeadlightError
+from core.errors import HeadlightError, OverloadError
 from core.examples import examples
 from viz import store
 from viz.address import carried_text, mirror
@@ -101,7 +101,14 @@ def _new_text(text: str | None) -> None:
 
 def _read(choices: Comparison) -> Shown | None:
     """What the models read; one that cannot is left out with a line; where none can, the last text that could be read."""
-    shown, refusals = read(choices.models, choices.text)
+    try:
+        shown, refusals = read(choices.models, choices.text)
+    except OverloadError as error:  # all models read the same text, so the last one that they all could
+        if (last := st.session_state.get(_SHOWN)) is None:
+            raise
+        shown, _ = read(choices.models, last)
+        refused(error, "compare", "Below is the last sentence that could be read.")
+        return shown
     if shown is None:
         message = next(iter(refusals.values()))
         last = st.session_state.get(_SHOWN)

@@ -62,7 +62,7 @@ def read(models: Sequence[str], text: str) -> tuple[Shown | None, dict[str, str]
     for name in models:
         try:
             store.model(name)
-            runs[name] = store.run_or_last(name, text)
+            runs[name] = store.run(name, text)
         except OverloadError:
             raise
         except HeadlightError as error:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import export
 from core.types import Run
+from viz import store
 from viz.figures import head_map, offline_page
 from viz.figures.summary import cell_sentence, head_sentence
 from viz.pages.taking import CELL, download
@@ -22,22 +23,28 @@ def draw(result: Run, view: View, look: Theme) -> None:
         return
     with section:
         name = f"headlight-{view.model}-layer{view.layer}-head{view.head}"
+        text = result.tokens.text
+
+        def again() -> Run:
+            # When it is asked for: a button that held the run itself would keep it for as long as the page is open.
+            return store.run(view.model, text)
+
         cells, layer = len(result.tokens) ** 2, result.trace_nbytes + result.nbytes // len(result.layers)
         with st.container(horizontal=True):
             download(
-                "Weights of this head (CSV)", lambda: export.to_csv(result, view.layer, view.head), f"{name}.csv",
+                "Weights of this head (CSV)", lambda: export.to_csv(again(), view.layer, view.head), f"{name}.csv",
                 "text/csv", CELL * cells,
             )  # fmt: skip
             download(
-                "Tensors of this layer (safetensors)", lambda: export.to_safetensors(result, view.layer),
+                "Tensors of this layer (safetensors)", lambda: export.to_safetensors(again(), view.layer),
                 f"{name}.safetensors", "application/octet-stream", layer,
             )  # fmt: skip
             download(
-                "Tensors of this layer (npz)", lambda: export.to_npz(result, view.layer), f"{name}.npz",
+                "Tensors of this layer (npz)", lambda: export.to_npz(again(), view.layer), f"{name}.npz",
                 "application/octet-stream", layer,
             )  # fmt: skip
             download(
-                "This picture as a page (HTML, works offline)", lambda: _page(result, view, look), f"{name}.html",
+                "This picture as a page (HTML, works offline)", lambda: _page(again(), view, look), f"{name}.html",
                 "text/html", PLOTLY + CELL * cells,
             )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")

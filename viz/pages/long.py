@@ -67,10 +67,10 @@ def _page() -> None:
         st.session_state[_NOTES] = notes  # still to be seen when the picture is there
         return
     key = store.desk().key(choices.model, tokens)
-    long_views.draw(key, reading)
+    long_views.draw(key)
     store.let_the_browser_draw()
     long_views.heads(choices, key, reading, theme(st.context.theme.type))
-    long_findings.draw(key, reading)
+    long_findings.draw(key)
 
 
 def _spot(choices: LongChoices) -> tuple[int, int] | None:

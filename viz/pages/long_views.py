@@ -26,8 +26,12 @@ _SAYS = {
 
 
 @st.fragment
-def draw(key: str, reading: Reading) -> None:
-    """The map and the document; a zoom or a click runs and sends these two alone."""
+def draw(key: str) -> None:
+    """The map and the document; a zoom or a click runs and sends these two alone. key: of the reading, which the desk keeps:
+    a fragment that held it would keep its file for as long as the page is open."""
+    reading = store.desk().reading(key)
+    if reading is None:
+        st.rerun()  # let go of meanwhile: the page reads it anew
     choices, look = address.current(), theme(st.context.theme.type)
     left, right = st.columns([11, 9], gap="medium")
     try:
@@ -37,7 +41,7 @@ def draw(key: str, reading: Reading) -> None:
             _document(choices, key, reading, look)
     except HeadlightError as error:
         refused(error, "long_views")
-    long_take.draw(choices, key, reading)
+    long_take.draw(choices, key, len(reading.tokens))
     address.write(choices)
 
 

@@ -49,24 +49,25 @@ def draw(choices: SurgeryChoices, shown: Shown) -> None:
         return
     layer, head = choices.layer or 0, choices.head or 0
     name = f"headlight-{shown.name}-{choices.method}-{shown.setting}-layer{layer}"
+    # What the buttons hold is kept for as long as the page is open: one head's maps, not the run.
+    light, tokens, mask = shown.without_numbers(), shown.run.tokens, shown.run.layers[layer].mask.cpu()
+    before, after = shown.before[head].cpu().clone(), shown.after[head].cpu().clone()
     with section:
         with st.container(horizontal=True):
             download(
                 "Before and after (CSV)",
-                lambda: weights_csv(
-                    shown.run.tokens, shown.before[head].cpu(), shown.after[head].cpu(), shown.run.layers[layer].mask.cpu()
-                ),
+                lambda: weights_csv(tokens, before, after, mask),
                 f"{name}-head{head}.csv", "text/csv", 4 * CELL * shown.before[head].numel(),
             )  # fmt: skip
             _download(
                 "The curves so far (CSV)",
                 f"headlight-{shown.name}-surgery.csv",
                 "text/csv",
-                lambda: _curves(choices, shown),
+                lambda: _curves(choices, light),
             )
             _download(
                 "The converted layer (safetensors)", f"{name}.safetensors", "application/octet-stream",
-                lambda: layer_safetensors(shown.name, layer, shown.conversion, shown.setting, shown.converted),
+                lambda: layer_safetensors(light.name, layer, light.conversion, light.setting, light.converted),
             )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")
         st.code(_snippet(choices, shown), language="python")

@@ -15,7 +15,7 @@ from core.model import Model
 from core.surgery import Conversion, Converted
 from core.surgery.methods import METHODS, convertible, grid
 from core.surgery.whole import distances, weights_of
-from core.types import Run
+from core.types import Run, Traces
 from viz import store
 from viz import view as plain_view
 from viz.address import Address, carried_text
@@ -55,6 +55,12 @@ class Shown:
     def point(self) -> Point:
         """As the workshop measures it."""
         return Point(self.name, self.conversion, self.setting)
+
+    def without_numbers(self) -> Shown:
+        """The same without what grows with the text: for whatever is kept for as long as the page is open."""
+        run = replace(self.run, layers=Traces({}), hidden=self.run.hidden[:0].clone())
+        nothing = self.before.new_empty(0)
+        return replace(self, run=run, before=nothing, after=nothing)
 
     def cached_bytes(self, attention: Attention) -> int:
         """Bytes cached a token in all layers, in half precision."""
