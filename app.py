@@ -4,10 +4,12 @@ The pages are in viz/frame/main.py; here they become a web app together with the
 """
 
 import os
+import sys
 from pathlib import Path
 
 import plotly
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -16,6 +18,15 @@ from viz.components.parts import scripts
 
 # Torch's idle worker threads sleep instead of spinning on the cores that serve the page; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from core.errors import ConfigError
+from core.settings import read
+from viz.uploads import UploadBounds
+
+try:
+    SETTINGS = read()
+except ConfigError as error:  # told at the start, not to the first visitor
+    sys.exit(f"Headlight cannot start: {error}")
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -38,4 +49,5 @@ async def plotly_js(request: Request) -> Response:
 app = st.App(
     "viz/frame/main.py",
     routes=[Route("/headlight/plotly.min.js", plotly_js), Route("/headlight/{name}.js", script)],
+    middleware=[Middleware(UploadBounds, limits=SETTINGS.uploads)],
 )

@@ -14,6 +14,7 @@ from core.attention.base import Params
 from core.cache import DecodingCache
 from core.errors import InputError
 from core.model import Model, Readable, embed, final_norm
+from core.overload import Check, go_on
 from core.types import Tokens
 
 CANDIDATES = 8
@@ -63,12 +64,16 @@ class Decoder:
         return sum(cache.nbytes for cache in self.caches)
 
     @torch.inference_mode()
-    def read(self, ids: list[int]) -> Float[Tensor, " vocab_size"]:
-        """Reads some more tokens and returns the logits for the one to come; raises InputError beyond the context."""
+    def read(self, ids: list[int], check: Check = go_on) -> Float[Tensor, " vocab_size"]:
+        """Reads some more tokens and returns the logits for the one to come; raises InputError beyond the context.
+
+        check: called before the first layer, since a cache that only some layers wrote to could not be read on with.
+        """
         if not ids:
             raise InputError("there is nothing to read: give at least one token")
         if self.length + len(ids) > self.model.context:
             raise InputError(f"{self.model.title} reads {self.model.context:,} tokens at most")
+        check()
         seen: list[Tensor] = []
         x = embed(self.model, torch.tensor(ids, device=self.model.device), start=self.length)
         for params, cache in zip(self.model.layers, self.caches, strict=True):
@@ -108,17 +113,24 @@ class Continuation:
         self._temperature, self._generator = temperature, torch.Generator().manual_seed(seed)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes held: the caches' buffers, room for tokens to come included, and the weights that were watched."""
+        watched = (weights for step in self.steps for weights in step.weights)
+        buffers = sum(cache.reserved_nbytes for cache in self.decoder.caches)
+        return buffers + sum(t.numel() * t.element_size() for t in watched) + 2000 * (1 + len(self.steps))
+
+    @property
     def full(self) -> bool:
         """Whether the model's context has no room for what would be read next."""
         return len(self.prompt) + len(self.steps) > self.decoder.model.context
 
-    def advance(self) -> Next:
+    def advance(self, check: Check = go_on) -> Next:
         """Reads what is new, the whole text at first and one token from then on, and chooses the next token.
 
-        Raises InputError where the context is full.
+        Raises InputError where the context is full, and what `check` raises, before anything is read.
         """
         ids = [self.steps[-1].id] if self.steps else list(self.prompt.ids)
-        logits = self.decoder.read(ids).float().cpu()
+        logits = self.decoder.read(ids, check).float().cpu()
         chosen, shares = self._choose(logits), logits.softmax(-1)
         decode = self.decoder.model.tokenizer.decode
         top = shares.topk(min(CANDIDATES, len(shares)))

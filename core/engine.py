@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,10 +17,18 @@ from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.long.document import cut
 from core.measured.timing import Measurement, Timing
-from core.model import Readable, run, within
+from core.model import Model, Readable, run, within
+from core.overload import Check, with_room
+from core.overload import within as within_seconds
 from core.registry import MODELS, ModelRow, lookup, own
-from core.turns import Turns
+from core.settings import Settings
+from core.settings import Text as Limits
+from core.settings import read as read_settings
+from core.turns import APP, Caller, Turns
 from core.types import Run, Tokens
+
+T = TypeVar("T")
+MOST_ADDED = 64  # names that visitors may add to the menu
 
 
 def pick_device(name: str | None = None) -> torch.device:
@@ -52,40 +60,12 @@ def load_model(
     return row.load(pick_device(device), dtype, progress)
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one request may ask for: max_tokens of a text (a model's context may be less), max_characters before tokenizing.
-
-    long_tokens and long_characters: the same for documents, which are read in parts beside other work (`core.long`) and
-    whose maps are pooled.
-    """
-
-    max_tokens: int = 512
-    max_characters: int = 20_000
-    long_tokens: int = 8192
-    long_characters: int = 500_000
-
-    @classmethod
-    def from_environment(cls) -> Limits:
-        """The defaults, or HEADLIGHT_MAX_TOKENS and HEADLIGHT_LONG_TOKENS where they are set."""
-        return cls(
-            max_tokens=_whole("HEADLIGHT_MAX_TOKENS", cls.max_tokens),
-            long_tokens=_whole("HEADLIGHT_LONG_TOKENS", cls.long_tokens),
-        )
-
-
-def _whole(variable: str, otherwise: int) -> int:
-    asked = os.environ.get(variable, str(otherwise))
-    if not asked.isascii() or not asked.isdecimal() or int(asked) < 1:
-        raise ConfigError(f"{variable} ({asked!r}) must be a whole number of tokens, 1 or more")
-    return int(asked)
-
-
 class Engine:
     """Models loaded once and shared by all visitors; one forward pass at a time on the device.
 
-    own_models: checkpoints that the operator offers beside the registry's, as folders or hub names; any_model: whether
-    visitors may name others (for a machine of one's own, never for a hosted app).
+    limits: of texts, else the settings'. own_models: checkpoints that the operator offers beside the registry's, as folders or
+    hub names; any_model: whether visitors may name others (for a machine of one's own, never for a hosted app). settings: None
+    reads headlight.toml. Raises ConfigError for settings that cannot be.
     """
 
     def __init__(
@@ -94,14 +74,21 @@ class Engine:
         limits: Limits | None = None,
         own_models: Sequence[str] = (),
         any_model: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         self.device = pick_device(device)
-        self.limits = limits or Limits.from_environment()
+        found = settings or read_settings()
+        self.settings = replace(found, text=limits or found.text)
+        self.limits = self.settings.text
         self.any_model = any_model
-        self.rows: dict[str, ModelRow] = dict(MODELS) | {name: own(name) for name in own_models}
+        self.rows = _offered(self.settings.models.offered) | {name: own(name) for name in own_models}
         self._models: dict[str, Readable] = {}
+        self._added: dict[str, int] = {}  # checkpoints that visitors named -> bytes, the one loaded last at the end
         self._loading = threading.Lock()
-        self._running = Turns()
+        requests = self.settings.requests
+        self._running = Turns(requests.waiting, requests.waiting_of_one)
+        self._elsewhere = Turns(requests.waiting, requests.waiting_of_one, requests.elsewhere)
+        self._spare: list[Callable[[], None]] = []
         self._measurement: Measurement | None = None
         self._measuring = threading.Lock()
 
@@ -123,7 +110,7 @@ class Engine:
         row: ModelRow = lookup(self.rows, name, "model")
         with self._loading:
             if name not in self._models:
-                self._models[name] = row.load(self.device, torch.float32, progress)
+                self._models[name] = with_room(lambda: row.load(self.device, torch.float32, progress), self.let_go)
             return self._models[name]
 
     def add(self, path_or_id: str, progress: Progress | None = None) -> None:
@@ -136,10 +123,23 @@ class Engine:
         name = path_or_id.strip()
         if name in self.rows:
             return
-        model = load_model(name, str(self.device), progress=progress)
+        if len(self._added) >= MOST_ADDED:
+            raise InputError(f"{MOST_ADDED} checkpoints are offered beside the menu's, which is all that may be")
+        model = with_room(lambda: load_model(name, str(self.device), progress=progress), self.let_go)
         with self._loading:
             self._models[name] = model
             self.rows[name] = own(name)
+            self._added[name] = weight_bytes(model)
+            self._make_room(name)
+
+    def _make_room(self, newest: str) -> None:
+        """Lets go of checkpoints that visitors named, the oldest first; one that is asked for again is loaded again."""
+        loaded = [name for name in self._added if name in self._models and name != newest]
+        total = sum(self._added[name] for name in [*loaded, newest])
+        for name in loaded:
+            if total > self.settings.models.added_bytes:
+                del self._models[name]
+                total -= self._added[name]
 
     def tokens(self, name: str, text: str) -> Tokens:
         """The text as the model reads it, within the limits; raises InputError with the limit's name and size."""
@@ -166,15 +166,34 @@ class Engine:
             )
         return tokens, notes
 
-    def advance(self, continuation: Continuation) -> None:
-        """One more token of a continuation, alone on the device."""
-        with self._running:
-            continuation.advance()
+    def in_turn(self, work: Callable[[Check], T], caller: Caller = APP, here: bool = True) -> T:
+        """`work`, alone on the device, in the caller's turn; here: whether it needs this process's device, else it is done
+        elsewhere, some at a time. work(check) calls check() between its parts: it raises where the
+        caller has gone and where it takes longer than a request may.
 
-    def alone(self) -> AbstractContextManager[None]:
+        Raises BusyError, TooLongError, OutOfMemoryError (after what can be made again was let go), and what check raises.
+        """
+        with (self._running if here else self._elsewhere).turn(caller):
+            check = within_seconds(float(self.settings.requests.seconds), caller.check)
+            return with_room(lambda: work(check), self.let_go)
+
+    def when_short(self, let_go: Callable[[], None]) -> None:
+        """Somebody who keeps what can be made again says how to drop it when memory runs out."""
+        self._spare.append(let_go)
+
+    def let_go(self) -> None:
+        """Drops what is kept and can be made again."""
+        for each in self._spare:
+            each()
+
+    def advance(self, continuation: Continuation, caller: Caller = APP) -> None:
+        """One more token of a continuation, alone on the device."""
+        self.in_turn(continuation.advance, caller)
+
+    def alone(self, caller: Caller = APP) -> AbstractContextManager[None]:
         """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
         comes first."""
-        return self._running
+        return self._running.turn(caller)
 
     def measure(self, timing: Timing) -> Measurement:
         """Starts a measurement in the background, step by step alone on the device; one at a time.
@@ -188,18 +207,36 @@ class Engine:
             self._measurement.start()
             return self._measurement
 
-    def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None) -> Run:
+    def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
         """The tokens through a model that was made from one of the engine's, alone on the device."""
-        with self._running:
-            return run(model, tokens, layers)
+        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
 
     def wait_for_visitors(self) -> None:
         """For work in the background: returns when no visitor's request is on the device."""
         with self._running:
             return
 
-    def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
-        """`core.run` within the limits, alone on the device."""
-        tokens = self.tokens(name, text)
-        with self._running:
-            return run(self.model(name), tokens, layers)
+    def run(self, name: str, text: str, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
+        """`core.run` within the limits, alone on the device; raises what `tokens`, `model` and `in_turn` raise."""
+        tokens, model = self.tokens(name, text), self.model(name)
+        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
+
+
+def _offered(names: Sequence[str]) -> dict[str, ModelRow]:
+    """The rows of these models, of all where none is named; raises ConfigError for a name that there is not."""
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise ConfigError(
+            f"[models] offered names {unknown[0]!r}, which is no model here; there are {', '.join(MODELS)}"
+        )
+    return {name: row for name, row in MODELS.items() if not names or name in names}
+
+
+def weight_bytes(model: Readable) -> int:
+    """Bytes of a model's parameters."""
+    if isinstance(model, Model):
+        tensors = [model.embedding, *model.top.values(), *(t for layer in model.layers for t in layer.values())]
+    else:
+        carried = getattr(model, "module", None)  # by transformers, which is imported only where it is used
+        tensors = [] if carried is None else list(carried.parameters())
+    return sum(t.numel() * t.element_size() for t in tensors)

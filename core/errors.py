@@ -6,8 +6,12 @@ HeadlightError
 ├── UnknownNameError     no such model, variant or encoding
 ├── MissingModelError    the model is known, but its weights are not on this machine
 ├── CheckpointError      the weights are there, but damaged or not what the configuration says
-└── TrainingError        a training run that cannot start or go on (no text, a damaged checkpoint)
-    └── UnsupportedModelError   nothing is wrong with them, but Headlight cannot read them rightly, and says what it lacks
+│   └── UnsupportedModelError   nothing is wrong with them, but Headlight cannot read them rightly, and says what it lacks
+├── TrainingError        a training run that cannot start or go on (no text, a damaged checkpoint)
+└── OverloadError        nothing is wrong with what was asked for; this machine cannot do it now, and may a moment later
+    ├── BusyError            too many wait already
+    ├── TooLongError         it took longer than a request may
+    └── OutOfMemoryError     there was no memory for it
 """
 
 
@@ -48,3 +52,19 @@ class UnsupportedModelError(CheckpointError):
 
 class TrainingError(HeadlightError, RuntimeError):
     """A training run that cannot start or go on: a corpus that is none, a damaged checkpoint, a loss that is no number."""
+
+
+class OverloadError(HeadlightError):
+    """What was asked for is right, but cannot be had now; asked again a moment later it may."""
+
+
+class BusyError(OverloadError):
+    """Too many requests wait already, or a newer one of the same visitor has taken this one's place."""
+
+
+class TooLongError(OverloadError, TimeoutError):
+    """A request that took longer than the operator lets one take; it was stopped."""
+
+
+class OutOfMemoryError(OverloadError, MemoryError):
+    """There was no memory for a request; what it had is given back."""

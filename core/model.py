@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from core.attention.base import Attention, Params, linear
 from core.cache import KVCache
 from core.errors import InputError
+from core.overload import Check, go_on
 from core.positions.base import Position
 from core.tokenizer import Tokenizer
 from core.types import Projections, Run, Tokens, Traces, positions
@@ -109,8 +110,8 @@ class Readable(Protocol):
         """Whether a token sees only itself and earlier ones."""
         ...
 
-    def read(self, tokens: Tokens, layers: Sequence[int]) -> Run:
-        """One forward pass; what the layers asked for computed is kept."""
+    def read(self, tokens: Tokens, layers: Sequence[int], check: Check = go_on) -> Run:
+        """One forward pass; what the layers asked for computed is kept. check: called before each layer, may raise."""
         ...
 
 
@@ -160,11 +161,12 @@ class Model:
         """The text as this model reads it; raises InputError if it is empty or longer than the context."""
         return within(self.tokenizer.encode(text), self.context, self.title)
 
-    def read(self, tokens: Tokens, layers: Sequence[int]) -> Run:
-        """One forward pass; the queries, keys and values of the layers asked for are kept."""
+    def read(self, tokens: Tokens, layers: Sequence[int], check: Check = go_on) -> Run:
+        """One forward pass; the queries, keys and values of the layers asked for are kept. check: called before each layer."""
         kept: dict[int, Projections] = {}
         x = embed(self, torch.tensor(tokens.ids, device=self.device))
         for index, params in enumerate(self.layers):
+            check()
             x = _layer(self, index, x, params, kept if index in layers else {})
         hidden = final_norm(self, x)
         traces = Traces({i: (self.attention, self.layers[i], kept[i]) for i in layers})
@@ -179,11 +181,11 @@ def within(tokens: Tokens, limit: int, title: str) -> Tokens:
 
 
 @torch.inference_mode()
-def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None) -> Run:
+def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None, check: Check = go_on) -> Run:
     """One text through the model: `result.layers[3].weights` is (n_heads, q_len, kv_len), 0 to 1.
 
-    layers: which layers to keep for tracing, counted from 0; None keeps all. Raises InputError for an empty or overlong
-    text and for a layer that the model does not have.
+    layers: which layers to keep for tracing, counted from 0; None keeps all. check: called before each layer; what it raises
+    ends the run. Raises InputError for an empty or overlong text and for a layer that the model does not have.
 
     >>> from core import load_model
     >>> result = run(load_model("minilm", "cpu"), "The animal was tired, because it had run.", layers=[3])
@@ -193,7 +195,7 @@ def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None
     ('[CLS]', 'The', 'animal')
     """
     tokens = model.tokenizer.encode(text) if isinstance(text, str) else text
-    return model.read(within(tokens, model.context, model.title), _check_layers(model, layers))
+    return model.read(within(tokens, model.context, model.title), _check_layers(model, layers), check)
 
 
 def embed(model: Model, ids: Tensor, start: int = 0) -> Float[Tensor, "seq d_model"]:

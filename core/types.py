@@ -264,6 +264,16 @@ class Run:
         storages = {s.data_ptr(): s.nbytes() for s in (t.untyped_storage() for t in tensors)}
         return sum(storages.values())
 
+    @property
+    def trace_nbytes(self) -> int:
+        """About what the one trace takes that is kept: two numbers a head and cell, and two of each head's outputs."""
+        if not len(self.layers):
+            return 0
+        p = self.layers.projections(next(iter(self.layers)))
+        n_heads, q_len, _ = p.q.shape
+        cells, element = n_heads * q_len * p.k.shape[1], p.q.element_size()
+        return 2 * cells * element + q_len * p.k.shape[1] + 2 * q_len * n_heads * p.v.shape[2] * element
+
 
 def positions(start: int, length: int, device: torch.device) -> Int[Tensor, " seq"]:
     """Positions start, start + 1, … as integers, counted from 0."""

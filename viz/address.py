@@ -18,6 +18,7 @@ C = TypeVar("C", bound="DataclassInstance")
 # What the session remembers beside each page's choices: the page on screen; the sentence that goes along to the next.
 _PAGE, _TEXT = "page", "sentence"
 _LINK = "link"  # and what the address bar had last
+MOST_LINKED = 200_000  # characters of one value of a link: more than any browser's address bar holds
 
 
 class Address(Generic[C]):
@@ -56,7 +57,8 @@ class Address(Generic[C]):
 
     def moved(self, link: Mapping[str, str], fallback: C) -> None:
         """For the browser's Back and Forward, and at the start: what another link asks for."""
-        st.session_state[self._view], st.session_state[self._notes] = self._parse(link, fallback)
+        bounded = {name[:MOST_LINKED]: value[:MOST_LINKED] for name, value in link.items()}
+        st.session_state[self._view], st.session_state[self._notes] = self._parse(bounded, fallback)
         st.session_state[self._changed] = True
 
     def write(self, choices: C) -> None:

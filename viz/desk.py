@@ -12,30 +12,30 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from core.engine import Engine
-from core.errors import InputError
+from core.errors import BusyError, InputError
 from core.long.job import Job
 from core.long.reading import Reading
+from core.overload import with_room
 from core.types import Projections, Tokens
+from viz.visitor import caller
 
-READINGS_BYTES = 4 * 2**30  # on disk: seven texts of 8,192 tokens through SmolLM2
-PROJECTIONS_BYTES = 128 * 2**20
-MADE_BYTES = 128 * 2**20
-MOST_JOBS = 4  # readings under way at once, of all visitors together
 T = TypeVar("T")
 
 
 class Desk:
-    """One a process, shared by all visitors, who share what is read of the same text, too."""
+    """One a process, shared by all visitors, who share what is read of the same text, too; bounded by the engine's settings."""
 
-    def __init__(self, engine: Engine, folder: Path | None = None, readings_bytes: int = READINGS_BYTES) -> None:
+    def __init__(self, engine: Engine, folder: Path | None = None) -> None:
         self._engine, self._folder = engine, folder
+        caches = engine.settings.caches
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._readings: LRUCache[str, Reading] = LRUCache(
-            readings_bytes, getsizeof=lambda reading: reading.shelf.nbytes
+            caches.readings, getsizeof=lambda reading: reading.shelf.nbytes
         )
-        self._projections: LRUCache[tuple[str, int], Projections] = LRUCache(PROJECTIONS_BYTES, getsizeof=_nbytes)
-        self._made: LRUCache[tuple[Any, ...], Any] = LRUCache(MADE_BYTES, getsizeof=lambda made: made[1])
+        self._projections: LRUCache[tuple[str, int], Projections] = LRUCache(caches.projections, getsizeof=_nbytes)
+        self._made: LRUCache[tuple[Any, ...], Any] = LRUCache(caches.maps, getsizeof=lambda made: made[1])
+        engine.when_short(self.let_go)
 
     def key(self, name: str, tokens: Tokens) -> str:
         """What a reading is known by: the model and the text."""
@@ -59,8 +59,9 @@ class Desk:
             self._clear()
             job = self._jobs.get(key)
             if job is None or not job.running:
-                if sum(other.running for other in self._jobs.values()) >= MOST_JOBS:
-                    raise InputError(f"{MOST_JOBS} long texts are being read just now; try again in a minute")
+                most_jobs = self._engine.settings.requests.documents
+                if sum(other.running for other in self._jobs.values()) >= most_jobs:
+                    raise BusyError(f"{most_jobs} long texts are being read just now; try again in a minute")
                 job = Job(self._engine, name, tokens, self._folder)
                 if job.nbytes > self._readings.maxsize:
                     most = self._readings.maxsize
@@ -84,7 +85,7 @@ class Desk:
         if found is None:
             found = reading.projections(layer)
             with self._lock:
-                if _nbytes(found) <= PROJECTIONS_BYTES:
+                if _nbytes(found) <= self._projections.maxsize:
                     self._projections[key, layer] = found
         return found
 
@@ -94,10 +95,10 @@ class Desk:
             found = self._made.get(key)
         if found is not None:
             return found[0]  # type: ignore[no-any-return]
-        with self._engine.alone() if alone else nullcontext():
-            made = make()
+        with self._engine.alone(caller()) if alone else nullcontext():
+            made = with_room(make, self._engine.let_go)
         with self._lock:
-            if (size := nbytes(made)) <= MADE_BYTES:
+            if (size := nbytes(made)) <= self._made.maxsize:
                 self._made[key] = (made, size)
         return made
 
@@ -106,9 +107,15 @@ class Desk:
         with self._lock:
             return key in self._made
 
+    def let_go(self) -> None:
+        """Drops what can be made again without reading a text anew."""
+        with self._lock:
+            self._projections.clear()
+            self._made.clear()
+
     def turn(self) -> AbstractContextManager[None]:
-        """The device for one piece of work."""
-        return self._engine.alone()
+        """The device for one piece of a visitor's work, and the next, as often as it is entered."""
+        return self._engine.alone(caller())
 
     def _clear(self) -> None:
         # Finished jobs become readings; what does not fit with the others lets the oldest go.
@@ -116,7 +123,7 @@ class Desk:
             if job.result is not None:
                 self._readings[key] = job.result
                 del self._jobs[key]
-            elif job.stopped or (job.error and len(self._jobs) > 2 * MOST_JOBS):
+            elif job.stopped or (job.error and len(self._jobs) > 2 * self._engine.settings.requests.documents):
                 del self._jobs[key]
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
@@ -17,22 +21,22 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from core.checkpoints.pretrained import cache_folder
+from core.decoding import Continuation
 from core.engine import Engine
-from core.errors import InputError
+from core.errors import InputError, OverloadError
 from core.lessons.latent import Sample
 from core.lessons.latent import sample as read_sample
 from core.measured.held import Held, growth
 from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
-from core.types import Run
+from core.types import Run, Tokens
 from viz.desk import Desk
+from viz.visitor import asking, refused, visitor
 from viz.workshop import Workshop
 
-RUNS_BYTES = 256 * 2**20
-HELD_BYTES = 8 * 2**20
-SAMPLES_BYTES = 64 * 2**20
 MEASUREMENTS = 64
+_LAST = "store:last"  # session: model -> the last text that it read for this visitor
 
 
 @st.cache_resource(show_spinner=False)
@@ -93,16 +97,131 @@ def run(name: str, text: str) -> Run:
         found = kept.get((name, text))
     if found is not None:
         return found
-    result = engine().run(name, text)
+    with asking() as caller:
+        result = engine().run(name, text, caller=caller)
     with lock:
-        if result.nbytes <= RUNS_BYTES:
+        if result.nbytes + result.trace_nbytes <= kept.maxsize:
             kept[name, text] = result
+    return result
+
+
+def run_or_last(name: str, text: str) -> Run:
+    """As `run`; where the machine cannot do it now, a line that says so, a button to try again, and what this visitor last
+    saw of the model."""
+    last: dict[str, str] = st.session_state.setdefault(_LAST, {})
+    try:
+        result = run(name, text)
+    except OverloadError as error:
+        kept, lock = _runs()
+        with lock:
+            found = kept.get((name, last.get(name, "")))
+        if found is None:
+            raise
+        refused(error, f"run_{name}", "Below is the last sentence that could be read.")
+        return found
+    last[name] = text
     return result
 
 
 @st.cache_resource(show_spinner=False)
 def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
-    return LRUCache(RUNS_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+    return _kept(engine().settings.caches.runs)
+
+
+def advance(continuation: Continuation) -> None:
+    """One more token of a continuation."""
+    with asking() as caller:
+        engine().advance(continuation, caller)
+
+
+def continuation(key: Hashable, make: Callable[[], Continuation]) -> Continuation:
+    """This visitor's continuation by its key: what was written so far, or a new one where it was let go of."""
+    kept, lock = _continuations()
+    with lock:
+        found = kept.get((visitor(), key))
+    return make() if found is None else found
+
+
+def keep(key: Hashable, continuation: Continuation) -> None:
+    """After some tokens: remembers a visitor's continuation with its cache."""
+    kept, lock = _continuations()
+    with lock:
+        place = visitor(), key
+        kept.pop(place, None)
+        if continuation.nbytes <= kept.maxsize:
+            kept[place] = continuation
+
+
+def forget(key: Hashable) -> None:
+    """Drops a continuation that went wrong in the middle of a token."""
+    kept, lock = _continuations()
+    with lock:
+        kept.pop((visitor(), key), None)
+
+
+@st.cache_resource(show_spinner=False)
+def _continuations() -> tuple[LRUCache[tuple[str, Hashable], Continuation], threading.Lock]:
+    return _kept(engine().settings.caches.continuations)
+
+
+def document(name: str, text: str) -> tuple[Tokens, list[str]]:
+    """A document as a model reads it, cut to what it can, with notes on that."""
+    kept, lock = _documents()
+    key = (name, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())
+    with lock:
+        found = kept.get(key)
+    if found is None:
+        tokens, notes = engine().document(name, text)
+        found = Kept((tokens, notes), 4 * len(tokens.text) + 250 * len(tokens))
+        with lock:
+            if found.nbytes <= kept.maxsize:
+                kept[key] = found
+    return found.value  # type: ignore[no-any-return]
+
+
+def own_text() -> str | None:
+    """The long text that this visitor brought, while it is kept."""
+    kept, lock = _documents()
+    with lock:
+        found = kept.get((visitor(), "own"))
+    return None if found is None else str(found.value)
+
+
+def keep_own_text(text: str) -> None:
+    """A long text that this visitor brings; it takes the place of the one before. Beyond a document's limit it is cut, one
+    character later, so that it still reads as too long."""
+    kept, lock = _documents()
+    text, place = text[: engine().limits.long_characters + 1], (visitor(), "own")
+    with lock:
+        kept.pop(place, None)
+        if 4 * len(text) <= kept.maxsize:
+            kept[place] = Kept(text, 4 * len(text))
+
+
+@st.cache_resource(show_spinner=False)
+def _documents() -> tuple[LRUCache[tuple[str, str], Kept], threading.Lock]:
+    return _kept(engine().settings.caches.documents)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value with about the bytes that it takes."""
+
+    value: Any
+    nbytes: int
+
+
+def _kept(most: int) -> tuple[LRUCache[Any, Any], threading.Lock]:
+    """A cache of so many bytes for things that know their own, emptied where memory runs out, and its lock."""
+    kept: LRUCache[Any, Any] = LRUCache(most, getsizeof=lambda each: each.nbytes + getattr(each, "trace_nbytes", 0))
+    lock = threading.Lock()
+
+    def let_go() -> None:
+        with lock:
+            kept.clear()
+
+    engine().when_short(let_go)
+    return kept, lock
 
 
 def sample(name: str) -> Sample:
@@ -114,7 +233,8 @@ def sample(name: str) -> Sample:
         loaded = model(name)
         if not isinstance(loaded, Model):
             raise InputError(f"{loaded.title} is carried by transformers and keeps no latent here")
-        found = read_sample(loaded, engine().alone)
+        with asking() as caller:
+            found = read_sample(loaded, partial(engine().alone, caller))
         with lock:
             kept[name] = found
     return found
@@ -122,7 +242,7 @@ def sample(name: str) -> Sample:
 
 @st.cache_resource(show_spinner=False)
 def _samples() -> tuple[LRUCache[str, Sample], threading.Lock]:
-    return LRUCache(SAMPLES_BYTES, getsizeof=lambda found: found.nbytes), threading.Lock()
+    return _kept(engine().settings.caches.samples)
 
 
 def measured(
@@ -134,10 +254,10 @@ def measured(
         found = kept.get(what)
     if found is not None and not again:
         return found
-    with one_at_a_time:
-        with engine().alone():
+    with one_at_a_time, asking() as caller:
+        with engine().alone(caller):
             steps = make()
-        found = alternate(steps, alone=engine().alone)
+        found = alternate(steps, alone=partial(engine().alone, caller))
         with lock:
             kept[what] = found
     return found
@@ -155,13 +275,15 @@ def held(name: str, ids: tuple[int, ...], on_token: Callable[[int], object] = la
         found = kept.get((name, ids))
     if found is not None:
         return found
-    for result in growth(model(name), ids, engine().alone):
-        found = result
-        on_token(len(result.held))
+    loaded = model(name)
+    with asking() as caller:
+        for result in growth(loaded, ids, partial(engine().alone, caller)):
+            found = result
+            on_token(len(result.held))
     if found is None:
         raise InputError("there is nothing to read: give at least one token")
     with lock:
-        if found.nbytes <= HELD_BYTES:
+        if found.nbytes <= kept.maxsize:
             kept[name, ids] = found
     return found
 
@@ -175,7 +297,7 @@ def is_held(name: str, ids: tuple[int, ...]) -> bool:
 
 @st.cache_resource(show_spinner=False)
 def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock]:
-    return LRUCache(HELD_BYTES, getsizeof=lambda result: result.nbytes), threading.Lock()
+    return _kept(engine().settings.caches.held)
 
 
 @st.cache_resource(show_spinner=False)

@@ -25,12 +25,9 @@ from core.surgery import Conversion, Converted, Prepared
 from core.surgery.calibration import inputs, second_moments
 from core.surgery.methods import convertible
 from core.surgery.whole import cut_model, layer_of
+from core.turns import APP, Caller
 from core.types import Run
 
-PREPARED_BYTES = 256 * 2**20  # directions of all layers: 45 MB a method for SmolLM2
-INPUTS_BYTES = 64 * 2**20
-RUNS_BYTES = 64 * 2**20
-MOMENTS_BYTES = 160 * 2**20  # 40 MB for SmolLM2
 MOST_RESULTS, MOST_WAITING = 8192, 256
 _NICENESS = 10  # of the measuring thread, where the system knows such a thing
 
@@ -64,24 +61,37 @@ class Workshop:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        caches = engine.settings.caches
         self._lock, self._calibrating = threading.Lock(), threading.Lock()
         self._prepared: LRUCache[tuple[str, Conversion, int], Prepared] = LRUCache(
-            PREPARED_BYTES, lambda p: p.nbytes + 64
+            caches.prepared, lambda p: p.nbytes + 64
         )
-        self._runs: LRUCache[tuple[str, Conversion, int, str], Run] = LRUCache(RUNS_BYTES, lambda run: run.nbytes)
-        self._inputs: LRUCache[tuple[str, str], list[Any]] = LRUCache(INPUTS_BYTES, _nbytes)
-        self._moments: LRUCache[str, list[Any]] = LRUCache(MOMENTS_BYTES, _nbytes)
+        self._runs: LRUCache[tuple[str, Conversion, int, str], Run] = LRUCache(
+            caches.converted_runs, lambda run: run.nbytes + run.trace_nbytes
+        )
+        self._inputs: LRUCache[tuple[str, str], list[Any]] = LRUCache(caches.inputs, _nbytes)
+        self._moments: LRUCache[str, list[Any]] = LRUCache(caches.moments, _nbytes)
         self._yardsticks: LRUCache[str, Yardstick] = LRUCache(16)
         self._results: LRUCache[Point, Result] = LRUCache(MOST_RESULTS)
         self._waiting: list[Point] = []
         self._thread: threading.Thread | None = None
         self._ending = False
+        engine.when_short(self.let_go)
 
-    def inputs(self, name: str, text: str) -> list[Any]:
+    def let_go(self) -> None:
+        """Drops what can be made again; what was measured stays."""
+        with self._lock:
+            for kept in (self._prepared, self._runs, self._inputs):
+                kept.clear()
+
+    def inputs(self, name: str, text: str, caller: Caller = APP) -> list[Any]:
         """What goes into each layer's attention for a text, a tensor (seq, d_model) a layer."""
-        return self._once(
-            self._inputs, (name, text), lambda: inputs(self._model(name), self._engine.tokens(name, text))
-        )
+
+        def make() -> list[Any]:
+            model, tokens = self._model(name), self._engine.tokens(name, text)
+            return self._engine.in_turn(lambda check: inputs(model, tokens), caller)
+
+        return self._once(self._inputs, (name, text), make)
 
     def moments(self, name: str, show: Progress | None = None) -> list[Any]:
         """Second moments of what the layers read; the first time the calibration text is read, with show(done, what)."""
@@ -120,12 +130,14 @@ class Workshop:
                 show((index + 1) / model.n_layers, "converting the layers")
         return cut_model(model, prepared, setting)
 
-    def run(self, name: str, conversion: Conversion, setting: int, text: str, show: Progress | None = None) -> Run:
+    def run(
+        self, name: str, conversion: Conversion, setting: int, text: str, show: Progress | None = None, caller: Caller = APP
+    ) -> Run:  # fmt: skip
         """The text through the whole converted model."""
 
         def make() -> Run:
             converted = self.model(name, conversion, setting, show)
-            return self._engine.read(converted, self._engine.tokens(name, text))
+            return self._engine.read(converted, self._engine.tokens(name, text), caller=caller)
 
         return self._once(self._runs, (name, conversion, setting, text), make)
 

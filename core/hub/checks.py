@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from core.checkpoints.folder import Config, read_config
-from core.errors import CheckpointError, ConfigError, UnsupportedModelError
+from core.errors import CheckpointError, UnsupportedModelError
+from core.settings import read as read_settings
 
 INDEX = "model.safetensors.index.json"
 MAX_JSON_BYTES = 4 * 2**20
@@ -22,11 +22,8 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 
 
 def max_parameters() -> int:
-    """How large a checkpoint may be, in parameters (4 bytes each in float32): HEADLIGHT_MAX_PARAMETERS, or 2 billion."""
-    asked = os.environ.get("HEADLIGHT_MAX_PARAMETERS", "2000000000")
-    if not asked.isascii() or not asked.isdecimal() or int(asked) < 1:
-        raise ConfigError(f"HEADLIGHT_MAX_PARAMETERS ({asked!r}) must be a whole number of parameters, 1 or more")
-    return int(asked)
+    """How large a checkpoint may be, in parameters (4 bytes each in float32), by the settings."""
+    return read_settings().models.max_parameters
 
 
 def check(folder: Path) -> Config:

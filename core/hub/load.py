@@ -15,6 +15,7 @@ from core.checkpoints.folder import Config
 from core.errors import CheckpointError, HeadlightError, InputError, MissingModelError, UnsupportedModelError
 from core.hub import checks, source, tap
 from core.hub.handed import Handed, HandedLayer
+from core.overload import Check, go_on, short_of_memory
 from core.tokenizer import Tokenizer
 from core.types import Run, Tokens, Traces
 
@@ -48,14 +49,15 @@ class HubModel:
         """Where the weights are."""
         return self.module.device  # type: ignore[no-any-return]
 
-    def read(self, tokens: Tokens, layers: Sequence[int]) -> Run:
-        """One forward pass; q, k, v of the layers asked for are kept."""
+    def read(self, tokens: Tokens, layers: Sequence[int], check: Check = go_on) -> Run:
+        """One forward pass; q, k, v of the layers asked for are kept. check: called at each attention, may raise."""
         kept: dict[int, Handed] = {}
         outs: dict[int, Tensor] = {}
         hooks = [self.attentions[layer].register_forward_hook(_keep(outs, layer)) for layer in layers]
         seen: list[nn.Module] = []
 
         def listen(module: nn.Module, handed: Handed) -> None:
+            check()
             if len(seen) in layers:
                 kept[len(seen)] = handed
             seen.append(module)
@@ -63,7 +65,11 @@ class HubModel:
         try:
             with tap.listening(listen):
                 hidden = _forward(self.module, torch.tensor(tokens.ids, device=self.device))
+        except HeadlightError:
+            raise
         except (IndexError, RuntimeError, ValueError) as error:  # as a rule a text longer than its positions
+            if short_of_memory(error):
+                raise
             raise InputError(f"{self.title} cannot read these {len(tokens)} tokens: {error}") from error
         finally:
             for hook in hooks:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import InputError
+from core.settings import Uploads
 from core.tokenizer import Tokenizer
 from core.types import Tokens
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "long"
-MOST_BYTES = 5 * 2**20  # of a file
+MOST_BYTES = Uploads().text_bytes  # of a file, where nobody says otherwise
 
 # How the files begin that people take for text most often.
 _KINDS: Mapping[bytes, str] = {
@@ -54,16 +55,16 @@ def _spots(row: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return {model: (layer, head) for model, (layer, head) in row["spots"].items()}
 
 
-def decode(raw: bytes, name: str = "this file") -> tuple[str, str | None]:
+def decode(raw: bytes, name: str = "this file", most: int = MOST_BYTES) -> tuple[str, str | None]:
     """The text of a file, and a note where its encoding had to be guessed.
 
     UTF-8, UTF-16 with its mark, else Windows-1252, which most old Western files are. Raises InputError for a file that is
-    empty, larger than MOST_BYTES or no text.
+    empty, larger than `most` bytes or no text.
     """
     if not raw:
         raise InputError(f"{name} is empty")
-    if len(raw) > MOST_BYTES:
-        raise InputError(f"{name} has {len(raw) / 1e6:,.1f} MB; {MOST_BYTES / 1e6:.1f} MB are the limit here")
+    if len(raw) > most:
+        raise InputError(f"{name} has {len(raw) / 1e6:,.1f} MB; {most / 1e6:.1f} MB are the limit here")
     kind = next((kind for start, kind in _KINDS.items() if raw.startswith(start)), None)
     if kind:
         raise InputError(f"{name} is {kind}, not plain text: save its text as .txt first")

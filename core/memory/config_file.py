@@ -7,20 +7,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from core.errors import InputError
+from core.settings import Uploads
 
-MAX_BYTES = 4 * 2**20  # the largest published ones have some hundred kilobytes
+MAX_BYTES = Uploads().config_bytes  # where nobody says otherwise; published ones have some hundred kilobytes at most
 MAX_DEPTH = 24
 
 
-def parse(text: str | bytes) -> dict[str, Any]:
+def parse(text: str | bytes, most: int = MAX_BYTES) -> dict[str, Any]:
     """The object that the text holds; raises InputError, in one sentence, for what is no config.json.
 
     >>> parse('{"num_hidden_layers": 4}')
     {'num_hidden_layers': 4}
     """
     size = len(text)
-    if size > MAX_BYTES:
-        raise InputError(f"a config.json has some kilobytes; this has {size:,} bytes, and {MAX_BYTES:,} are the limit")
+    if size > most:
+        raise InputError(f"a config.json has some kilobytes; this has {size:,} bytes, and {most:,} are the limit")
     try:
         values = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text.lstrip("\ufeff"))
     except RecursionError:

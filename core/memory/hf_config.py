@@ -12,7 +12,7 @@ from typing import Any
 
 from core.errors import ConfigError, UnsupportedModelError
 from core.memory.checks import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
-from core.memory.config_file import parse
+from core.memory.config_file import MAX_BYTES, parse
 from core.memory.fields import CONTEXT, HEAD_DIM, HEADS, KV_HEADS, LAYERS, WIDTH, WINDOW, Fields
 from core.memory.layer_kinds import Compressed, Kind, layer_kinds, listed_layers
 from core.memory.precision import DTYPES
@@ -40,14 +40,14 @@ class Reading:
     unread: tuple[str, ...]
 
 
-def read_config(text: str | bytes, name: str = "Your model") -> Reading:
+def read_config(text: str | bytes, name: str = "Your model", most: int = MAX_BYTES) -> Reading:
     """The shape that a config.json describes; raises InputError, ConfigError or UnsupportedModelError, in one sentence.
 
     >>> gpt2 = read_config('{"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}')
     >>> gpt2.shape.groups[0].row, gpt2.shape.max_context
     (Heads(n_kv_heads=12, head_dim=64, v_head_dim=64), 1024)
     """
-    whole_file = parse(text)
+    whole_file = parse(text, most)
     _refuse_pairs(Fields(whole_file))
     values, notes = _text_part(whole_file)
     fields = Fields(values)

@@ -19,6 +19,7 @@ from core.long.reading import Reader, read
 from core.long.shelf import Shelf
 from core.model import Model
 from core.registry import SIBLINGS
+from core.settings import read as read_settings
 
 TEXT = "The old dog saw the young cat, and the cat saw the dog; then it rained all day long. " * 11
 HERE = [name for name, row in SIBLINGS.items() if row.installed]
@@ -214,7 +215,7 @@ def test_documents_are_cut_to_the_limits_and_told_so() -> None:
 
 def test_the_operator_sets_how_long_documents_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADLIGHT_LONG_TOKENS", "1234")
-    assert Limits.from_environment().long_tokens == 1234
+    assert read_settings().text.long_tokens == 1234
     monkeypatch.setenv("HEADLIGHT_LONG_TOKENS", "many")
     with pytest.raises(ConfigError, match=r"HEADLIGHT_LONG_TOKENS \('many'\) must be a whole number"):
-        Limits.from_environment()
+        read_settings()

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from core import run
 from core.engine import Engine
-from core.errors import InputError
+from core.errors import BusyError, InputError
 from core.long.pooling import Region, pool
 from core.long.reading import read
-from viz import desk as desks
+from core.settings import Caches, Requests, Settings
 from viz import long_maps
 from viz.components.deep_map import STEPS, Tile, _moved, _planes, codes
 from viz.desk import Desk
@@ -194,25 +194,24 @@ def test_two_visitors_share_one_reading_of_one_text() -> None:
 def test_readings_are_kept_within_their_bytes_and_the_oldest_goes() -> None:
     model = Engine("cpu").model("gqa-rope")
     size = read(model, model.tokens(TEXT)).shelf.nbytes
-    desk = Desk(Engine("cpu"), readings_bytes=2 * size + 100)
+    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(readings=2 * size + 100))))
     keys = [finished(desk, "gqa-rope", text, "me")[0] for text in (TEXT, "a" + TEXT[1:], "A" + TEXT[1:])]
     there = [desk.reading(key) is not None for key in keys]
     assert there[0] is False and there[2] is True
 
 
 def test_a_text_that_would_not_fit_is_refused() -> None:
-    desk = Desk(Engine("cpu"), readings_bytes=1000)
+    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(readings=1000))))
     with pytest.raises(InputError, match=r"would keep [0-9,]+ bytes; 1,000 are the limit"):
         finished(desk, "gqa-rope", TEXT, "me")
 
 
-def test_too_many_texts_at_once_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desks, "MOST_JOBS", 1)
-    desk = Desk(Engine("cpu"))
+def test_too_many_texts_at_once_wait() -> None:
+    desk = Desk(Engine("cpu", settings=Settings(requests=Requests(documents=1))))
     model = desk._engine.model("gqa-rope")
     with desk.turn():  # nobody gets on meanwhile
         job = desk.read("gqa-rope", model.tokens(TEXT), "me")
-        with pytest.raises(InputError, match="1 long texts are being read just now"):
+        with pytest.raises(BusyError, match="1 long texts are being read just now"):
             desk.read("gqa-rope", model.tokens("another " + TEXT), "you")
         job.give_up("me")
     job.join(60.0)
@@ -232,9 +231,8 @@ def test_a_given_up_text_is_read_anew_by_the_next_visitor() -> None:
     assert second is not first and desk.reading(desk.key("gqa-rope", tokens)) is not None
 
 
-def test_what_is_made_is_made_once_and_forgotten_when_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desks, "MADE_BYTES", 100)
-    desk = Desk(Engine("cpu"))
+def test_what_is_made_is_made_once_and_forgotten_when_too_much() -> None:
+    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(maps=100))))
     made = []
 
     def make(n: int):

@@ -12,6 +12,7 @@ import torch
 from core.engine import Engine
 from core.errors import InputError
 from core.heldout import Yardstick, held_out
+from core.settings import Caches, Settings
 from core.surgery import Decouple, JointSVD, MeanPooling, WeightedSVD
 from core.surgery.whole import convert_model
 from viz import workshop
@@ -99,9 +100,8 @@ def test_what_is_asked_last_comes_first_and_the_queue_is_bounded(monkeypatch):
     assert [point.setting for point in idle._waiting] == [7, 9, 3, 1, 2]
 
 
-def test_what_is_kept_stays_within_its_bytes(monkeypatch):
-    monkeypatch.setattr(workshop, "PREPARED_BYTES", 300_000)
-    small = Workshop(Engine("cpu"))
+def test_what_is_kept_stays_within_its_bytes():
+    small = Workshop(Engine("cpu", settings=Settings(caches=Caches(prepared=300_000))))
     small.model("gqa-rope", JointSVD(), 20)  # 4 layers of 164 kB
     assert 0 < small._prepared.currsize <= 300_000 and len(small._prepared) == 1
 

@@ -4,12 +4,27 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.errors import OutOfMemoryError
+from core.overload import with_room
+from viz import store
 from viz.pages import learn
 from viz.pages.table import PAGES, PageRow
+from viz.visitor import let_in, refused
 
 STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
 LEARN = PageRow("Learn", "learn", "school", learn.page)  # it links to the others, so it is no row of theirs
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
 st.html(STYLE)
-st.navigation([row.page() for row in (PAGES[0], LEARN, *PAGES[1:])], position="top").run()
+chosen = st.navigation([row.page() for row in (PAGES[0], LEARN, *PAGES[1:])], position="top")
+most = store.engine().settings.sessions.open
+if let_in(most):
+    try:
+        with_room(chosen.run, store.engine().let_go)
+    except OutOfMemoryError as error:
+        refused(error, "memory")
+else:
+    st.warning(
+        f"{most:,} pages are open here, which is all that may be. Try again in a minute.", icon=":material/group:"
+    )
+    st.button("Try again", key="full_again", icon=":material/refresh:")

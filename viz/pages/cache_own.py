@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.errors import ConfigError, HeadlightError
 from core.memory.checks import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
-from core.memory.config_file import MAX_BYTES
 from core.memory.form import Odd, of_form
 from core.memory.hf_config import read_config
 from core.memory.shape import CacheShape, Heads, LayerGroup, MLADims
 from core.memory.spelling import read_spelled, spell
 from core.memory.wording import row_formula
+from viz import store
 from viz.address import mirror
 from viz.cache_view import WAYS, CacheChoices
 from viz.pages import cache_otherwise
@@ -144,11 +144,11 @@ def _config(choices: CacheChoices) -> CacheShape | None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.text_area(
-            "Paste a config.json", key=_TEXT, height=230, max_chars=MAX_BYTES, on_change=_read_text,
+            "Paste a config.json", key=_TEXT, height=230, max_chars=_most(), on_change=_read_text,
             placeholder='{"num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, …}',
         )  # fmt: skip
     with right:
-        st.file_uploader("or choose a file", key=_FILE, on_change=_read_file, max_upload_size=MAX_BYTES // 2**20)
+        st.file_uploader("or choose a file", key=_FILE, on_change=_read_file, max_upload_size=max(1, _most() // 2**20))
         _parameters(choices)
     told: _Told = st.session_state.get(_TOLD, _Told())
     if told.error:
@@ -158,6 +158,10 @@ def _config(choices: CacheChoices) -> CacheShape | None:
     shape = read_spelled(choices.own_shape)
     _say(shape, told.notes if told.shape == choices.own_shape else ())
     return shape
+
+
+def _most() -> int:
+    return store.engine().settings.uploads.config_bytes
 
 
 def _read_text() -> None:
@@ -172,8 +176,8 @@ def _read_file() -> None:
     file = st.session_state[_FILE]
     if file is None:
         return
-    if file.size > MAX_BYTES:  # told before it is read
-        error = f"a config.json has some kilobytes; this has {file.size:,} bytes, and {MAX_BYTES:,} are the limit"
+    if file.size > (most := _most()):  # told before it is read
+        error = f"a config.json has some kilobytes; this has {file.size:,} bytes, and {most:,} are the limit"
         st.session_state[_TOLD] = _Told(error=error)
         return
     _take(file.getvalue())
@@ -182,7 +186,7 @@ def _read_file() -> None:
 def _take(text: str | bytes) -> None:
     """Reads a config into the choices; one that is refused leaves them as they are."""
     try:
-        reading = read_config(text)
+        reading = read_config(text, most=_most())
         spelled = spell(reading.shape)
     except HeadlightError as error:
         st.session_state[_TOLD] = _Told(error=str(error))

@@ -21,6 +21,7 @@ from viz.theme import Theme
 
 # Session: the measurement under way, what it is of, and the last finished ones with what they are of (a few numbers each).
 _RUNNING, _DONE, _REFUSED = "cache:measurement", "cache:measured", "cache:refused"
+_MOST_DONE = 16
 _TICK = 0.4  # seconds between two looks at the progress
 _INTRO = (
     "One new token through one attention layer, its cache filled with random numbers (the arithmetic does not care). The five "
@@ -106,7 +107,8 @@ def _current() -> Measurement | None:
     elif not measurement.complete and not measurement.cancelled:
         st.session_state[_REFUSED] = "the machine is too busy: not all contexts were measured in time"
     if measurement.timing.results:
-        st.session_state[_DONE] = st.session_state.get(_DONE, {}) | {asked: measurement.timing.results}
+        done = st.session_state.get(_DONE, {}) | {asked: measurement.timing.results}
+        st.session_state[_DONE] = dict(list(done.items())[-_MOST_DONE:])
     return None
 
 

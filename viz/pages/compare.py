@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.checkpoints.packages import INSTALL_COMMAND
-from core.errors import HeadlightError
+from core.errors import HeadlightError, OverloadError
 from core.examples import examples
 from viz import store
 from viz.address import carried_text, mirror
@@ -17,6 +17,7 @@ from viz.pages import compare_controls, compare_distances, compare_maps, compare
 from viz.pages.compare_state import Shown, address, complete, default_models, read
 from viz.text import markdown_text
 from viz.theme import theme
+from viz.visitor import refused
 
 _HEADING = "<h1 class='headlight'>Compare <small>one sentence in two to four models, head beside head</small></h1>"
 _SHOWN = "compare_shown"  # session: the last text that could be read
@@ -27,7 +28,7 @@ def page() -> None:
     try:
         _page()
     except HeadlightError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
+        refused(error, "compare")
 
 
 def _page() -> None:
@@ -100,7 +101,14 @@ def _new_text(text: str | None) -> None:
 
 def _read(choices: Comparison) -> Shown | None:
     """What the models read; one that cannot is left out with a line; where none can, the last text that could be read."""
-    shown, refusals = read(choices.models, choices.text)
+    try:
+        shown, refusals = read(choices.models, choices.text)
+    except OverloadError as error:  # all models read the same text, so the last one that they all could
+        if (last := st.session_state.get(_SHOWN)) is None:
+            raise
+        shown, _ = read(choices.models, last)
+        refused(error, "compare", "Below is the last sentence that could be read.")
+        return shown
     if shown is None:
         message = next(iter(refusals.values()))
         last = st.session_state.get(_SHOWN)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.compare import Match, Reading, best_match, distance, read_alike
-from core.errors import HeadlightError
+from core.errors import HeadlightError, OverloadError
 from core.examples import examples, locate
 from core.measures import ranked, survey
 from core.types import Run
@@ -63,6 +63,8 @@ def read(models: Sequence[str], text: str) -> tuple[Shown | None, dict[str, str]
         try:
             store.model(name)
             runs[name] = store.run(name, text)
+        except OverloadError:
+            raise
         except HeadlightError as error:
             refusals[name] = str(error)
     try:

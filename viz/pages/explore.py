@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import streamlit as st
 
 from core.checkpoints.packages import INSTALL_COMMAND
-from core.errors import HeadlightError, MissingModelError
+from core.errors import HeadlightError, MissingModelError, OverloadError
 from core.examples import Spot, examples, locate
 from core.measures import ranked, survey
 from core.model import Readable
@@ -29,6 +29,7 @@ from viz.pages import (
 from viz.text import markdown_text
 from viz.theme import Theme, theme
 from viz.view import Choices, View, follow, settle
+from viz.visitor import refused
 
 _HEADING = (
     "<h1 class='headlight'>Headlight <small>what each attention head of a real, trained model looks at</small></h1>"
@@ -41,7 +42,7 @@ def page() -> None:
     try:
         _page()
     except HeadlightError as error:
-        st.error(str(error), icon=":material/error:")
+        refused(error, "explore_page")
 
 
 def _page() -> None:
@@ -122,7 +123,10 @@ def _load(choices: Choices, names: list[str]) -> tuple[Choices, Readable]:
 def _read_text(view: Choices) -> Run | None:
     """The run of the text; while it cannot be read, a line that says why and the run of the last text that could."""
     try:
-        return store.run(view.model, view.text)
+        return store.run_or_last(view.model, view.text)
+    except OverloadError as error:
+        refused(error, "explore")
+        return None
     except HeadlightError as error:
         message = str(error)[:1].upper() + str(error)[1:]
         last = st.session_state.get(_SHOWN)

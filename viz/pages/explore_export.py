@@ -6,10 +6,14 @@ import streamlit as st
 
 from core import export
 from core.types import Run
+from viz import store
 from viz.figures import head_map, offline_page
 from viz.figures.summary import cell_sentence, head_sentence
+from viz.pages.taking import CELL, download
 from viz.theme import Theme
 from viz.view import View
+
+PLOTLY = 5_000_000  # bytes of plotly.js, which comes with the page
 
 
 def draw(result: Run, view: View, look: Theme) -> None:
@@ -19,35 +23,32 @@ def draw(result: Run, view: View, look: Theme) -> None:
         return
     with section:
         name = f"headlight-{view.model}-layer{view.layer}-head{view.head}"
+        text = result.tokens.text
+
+        def again() -> Run:
+            # When it is asked for: a button that held the run itself would keep it for as long as the page is open.
+            return store.run(view.model, text)
+
+        cells, layer = len(result.tokens) ** 2, result.trace_nbytes + result.nbytes // len(result.layers)
         with st.container(horizontal=True):
-            _download(
-                "Weights of this head (CSV)",
-                lambda: export.to_csv(result, view.layer, view.head),
-                f"{name}.csv",
-                "text/csv",
-            )
-            _download(
-                "Tensors of this layer (safetensors)", lambda: export.to_safetensors(result, view.layer),
-                f"{name}.safetensors", "application/octet-stream",
+            download(
+                "Weights of this head (CSV)", lambda: export.to_csv(again(), view.layer, view.head), f"{name}.csv",
+                "text/csv", CELL * cells,
             )  # fmt: skip
-            _download(
-                "Tensors of this layer (npz)",
-                lambda: export.to_npz(result, view.layer),
-                f"{name}.npz",
-                "application/octet-stream",
-            )
-            _download(
-                "This picture as a page (HTML, works offline)",
-                lambda: _page(result, view, look),
-                f"{name}.html",
-                "text/html",
-            )
+            download(
+                "Tensors of this layer (safetensors)", lambda: export.to_safetensors(again(), view.layer),
+                f"{name}.safetensors", "application/octet-stream", layer,
+            )  # fmt: skip
+            download(
+                "Tensors of this layer (npz)", lambda: export.to_npz(again(), view.layer), f"{name}.npz",
+                "application/octet-stream", layer,
+            )  # fmt: skip
+            download(
+                "This picture as a page (HTML, works offline)", lambda: _page(again(), view, look), f"{name}.html",
+                "text/html", PLOTLY + CELL * cells,
+            )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")
         st.code(_snippet(view), language="python")
-
-
-def _download(label: str, make, file_name: str, mime: str) -> None:  # type: ignore[no-untyped-def]
-    st.download_button(label, make, file_name, mime, on_click="ignore", icon=":material/download:")
 
 
 def _page(result: Run, view: View, look: Theme) -> str:

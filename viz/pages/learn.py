@@ -15,8 +15,8 @@ from viz.pages import learn_looking, learn_remembering
 from viz.pages.learn_state import address
 from viz.pages.sections import Sections
 from viz.pages.table import open_in
-from viz.text import markdown_text
 from viz.theme import Theme
+from viz.visitor import refused
 
 TEXTS = Path(__file__).resolve().parents[2] / "assets" / "learn"
 _DRAWN = {
@@ -50,7 +50,7 @@ def _draw(step: str, choices: Learning, look: Theme) -> tuple[Learning, list[str
             path, label, link = _DRAWN[step](choices, look)
             open_in(path, label, link)
         except HeadlightError as error:
-            st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
+            refused(error, "learn")
     st.caption("Sources: " + " · ".join(sources))
     _turn(step)
     return choices, []

@@ -37,7 +37,7 @@ def cache(choices: Learning, look: Theme) -> Try:
     model = _own(_WRITER)
     continuation = Continuation(model, store.engine().tokens(_WRITER, _PROMPT))
     for _ in range(choices.count):
-        store.engine().advance(continuation)
+        store.advance(continuation)
     st.text(_PROMPT + "".join(step.text for step in continuation.steps))
     held = [step.cache_nbytes for step in continuation.steps]
     read, kept = continuation.decoder.length, model.attention.cached_elements_per_token()

@@ -16,6 +16,7 @@ from viz.pages import long_findings, long_source, long_views, long_wait
 from viz.pages.long_state import address, linked, models, text_of, tokens_of
 from viz.text import markdown_text
 from viz.theme import theme
+from viz.visitor import refused
 
 _NOTES = "long:notes"  # session: what was said while a text was read
 _HEADING = (
@@ -29,7 +30,7 @@ def page() -> None:
     try:
         _page()
     except HeadlightError as error:
-        st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
+        refused(error, "long")
 
 
 def _page() -> None:
@@ -66,10 +67,10 @@ def _page() -> None:
         st.session_state[_NOTES] = notes  # still to be seen when the picture is there
         return
     key = store.desk().key(choices.model, tokens)
-    long_views.draw(key, reading)
+    long_views.draw(key)
     store.let_the_browser_draw()
     long_views.heads(choices, key, reading, theme(st.context.theme.type))
-    long_findings.draw(key, reading)
+    long_findings.draw(key)
 
 
 def _spot(choices: LongChoices) -> tuple[int, int] | None:

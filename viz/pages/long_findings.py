@@ -18,10 +18,13 @@ from viz.theme import Theme, theme
 
 
 @st.fragment
-def draw(key: str, reading: Reading) -> None:
-    """The switch and the open section."""
+def draw(key: str) -> None:
+    """The switch and the open section. key: of the reading, as in `long_views.draw`."""
     if st.session_state.pop(long_heads.PICKED, False):
         st.rerun()  # another head: all of the page shows it
+    reading = store.desk().reading(key)
+    if reading is None:
+        st.rerun()
     choices, look = address.current(), theme(st.context.theme.type)
     mirror("long_section", choices.section)
     st.segmented_control(

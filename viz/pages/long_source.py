@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import HeadlightError
-from core.long.document import MOST_BYTES, decode, long_texts
+from core.long.document import decode, long_texts
 from core.model import Model
 from viz import store
 from viz.address import mirror
@@ -34,7 +34,7 @@ def text(choices: LongChoices) -> None:
         with st.popover("Open a file", icon=":material/upload_file:"):
             st.file_uploader(
                 "A .txt or .md file", type=["txt", "md"], key="long_file", on_change=_file, width=420,
-                max_upload_size=MOST_BYTES // 2**20,
+                max_upload_size=max(1, store.engine().settings.uploads.text_bytes // 2**20),
             )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def _file() -> None:
     if uploaded is None:
         return
     try:
-        read, note = decode(uploaded.getvalue(), f"“{uploaded.name}”")
+        read, note = decode(uploaded.getvalue(), f"“{uploaded.name}”", store.engine().settings.uploads.text_bytes)
     except HeadlightError as error:
         st.session_state[_REFUSED] = str(error)
         return

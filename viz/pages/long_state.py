@@ -16,11 +16,7 @@ from viz.address import Address
 from viz.long_view import LINKED, OWN, LongChoices, from_link, to_link
 
 address: Address[LongChoices] = Address("long", from_link, to_link)
-_OWN, _TOKENS, _VISITOR = (
-    "long:own",
-    "long:tokens",
-    "long:visitor",
-)  # session: an own text; the last tokens; a name for jobs
+_VISITOR = "long:visitor"  # session: a name for jobs
 
 
 def models() -> list[str]:
@@ -41,7 +37,7 @@ def visitor() -> str:
 
 def take(text: str) -> None:
     """For callbacks: a text of the visitor's own, with nothing picked in it."""
-    st.session_state[_OWN] = text
+    store.keep_own_text(text)
     pasted = text if len(text) <= LINKED else ""
     address.change(example=OWN, pasted=pasted, view=None, query=None, key=None)
 
@@ -49,7 +45,7 @@ def take(text: str) -> None:
 def text_of(choices: LongChoices) -> str | None:
     """The text to read; None for one of the visitor's own that this session does not have."""
     if choices.example == OWN:
-        return choices.pasted or st.session_state.get(_OWN)
+        return choices.pasted or store.own_text()
     return next((each.text for each in long_texts() if each.name == choices.example), None)
 
 
@@ -59,10 +55,6 @@ def linked(choices: LongChoices) -> bool:
 
 
 def tokens_of(name: str, text: str) -> tuple[Tokens, list[str]]:
-    """The text as the model reads it, cut to what it can, with notes; remembered for the session's last text."""
-    kept = st.session_state.get(_TOKENS)
-    if kept is None or kept[0] != (name, text):
-        kept = ((name, text), store.engine().document(name, text))
-        st.session_state[_TOKENS] = kept
-    tokens, notes = kept[1]
+    """The text as the model reads it, cut to what it can, with notes."""
+    tokens, notes = store.document(name, text)
     return tokens, list(notes)

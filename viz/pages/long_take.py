@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.errors import InputError
 from core.lessons.sheet import to_csv
 from core.long.profile import FAR, LOCAL, profile
 from core.long.reading import Reading
@@ -11,7 +12,7 @@ from viz import store
 from viz.long_view import OWN, LongChoices, grain
 
 
-def draw(choices: LongChoices, key: str, reading: Reading) -> None:
+def draw(choices: LongChoices, key: str, length: int) -> None:
     """Rows and profiles as CSV (made when asked for), and the calls that make the map."""
     section = st.expander("Take it away", key="long_take", on_change="rerun")
     if not section.open:
@@ -20,11 +21,13 @@ def draw(choices: LongChoices, key: str, reading: Reading) -> None:
     token = choices.query or 0
 
     def row() -> str:
+        reading = _reading(key)
         p = store.desk().projections(key, reading, layer)
         weights = reading.model.attention.rows(p, slice(token, token + 1))[:, 0]
         return to_csv(weights.T.cpu(), [f"head {i}" for i in range(len(weights))], "key")
 
     def numbers() -> str:
+        reading = _reading(key)
         made = profile(reading.model.attention, store.desk().projections(key, reading, layer), reading.tokens.ids)
         columns = {
             "first token": made.first[head],
@@ -44,7 +47,14 @@ def draw(choices: LongChoices, key: str, reading: Reading) -> None:
                     icon=":material/download:",
                 )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(_code(choices, len(reading.tokens)), language="python")
+        st.code(_code(choices, length), language="python")
+
+
+def _reading(key: str) -> Reading:
+    found = store.desk().reading(key)
+    if found is None:
+        raise InputError("this text is no longer kept here; open the page again")
+    return found
 
 
 def _stack(columns):  # type: ignore[no-untyped-def]  # name -> tensor (q_len,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.attention import MLA
+from core.errors import HeadlightError
 from core.long.reading import Reading
 from viz import long_maps, store
 from viz.address import mirror
@@ -15,6 +16,7 @@ from viz.long_view import LOOKS, LongChoices, clamp, grain
 from viz.pages import long_take
 from viz.pages.long_state import address
 from viz.theme import Theme, theme
+from viz.visitor import refused
 
 _NUMBER = "long:number"  # session: of the map's last request
 _SAYS = {
@@ -24,15 +26,22 @@ _SAYS = {
 
 
 @st.fragment
-def draw(key: str, reading: Reading) -> None:
-    """The map and the document; a zoom or a click runs and sends these two alone."""
+def draw(key: str) -> None:
+    """The map and the document; a zoom or a click runs and sends these two alone. key: of the reading, which the desk keeps:
+    a fragment that held it would keep its file for as long as the page is open."""
+    reading = store.desk().reading(key)
+    if reading is None:
+        st.rerun()  # let go of meanwhile: the page reads it anew
     choices, look = address.current(), theme(st.context.theme.type)
     left, right = st.columns([11, 9], gap="medium")
-    with left:
-        _map(choices, key, reading, look)
-    with right:
-        _document(choices, key, reading, look)
-    long_take.draw(choices, key, reading)
+    try:
+        with left:
+            _map(choices, key, reading, look)
+        with right:
+            _document(choices, key, reading, look)
+    except HeadlightError as error:
+        refused(error, "long_views")
+    long_take.draw(choices, key, len(reading.tokens))
     address.write(choices)
 
 

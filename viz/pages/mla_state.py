@@ -54,12 +54,13 @@ def fallback() -> InsideMLA:
 
 def latent_models() -> dict[str, str]:
     """Name -> title of the MLA siblings on this machine."""
-    return {name: row.title for name, row in SIBLINGS.items() if row.attention == "mla" and row.installed}
+    rows = store.engine().rows
+    return {n: row.title for n, row in SIBLINGS.items() if n in rows and row.attention == "mla" and row.installed}
 
 
 def read(choices: InsideMLA, name: str) -> Layered:
     """A model's layer on the sentence; the nearest layer and head that it has. Raises what `store.run` raises."""
-    model, run = store.model(name), store.run(name, choices.text)
+    model, run = store.model(name), store.run_or_last(name, choices.text)
     if not isinstance(model, Model):
         raise InputError(f"{model.title} is carried by transformers; its steps cannot be shown here")
     layer, head = min(choices.layer, model.n_layers - 1), min(choices.head, model.n_heads - 1)

@@ -13,6 +13,7 @@ from viz.figures.flow import SYMBOLS
 from viz.pages.controls import picture
 from viz.pages.mla_state import Layered
 from viz.pages.mla_words import ABOUT
+from viz.pages.taking import CELL, download
 from viz.theme import Theme
 
 
@@ -67,14 +68,15 @@ def _take_away(here: Layered, step: Step, steps: tuple[Step, ...], head: int, na
     file_name = f"headlight-{here.name}-layer{here.layer}"
     with section:
         with st.container(horizontal=True):
-            st.download_button(
+            download(
                 f"{ABOUT[step.name][0]} of this head (CSV)", lambda: export.step_to_csv(here.run.tokens, step, head),
-                f"{file_name}-head{here.head}-{step.name}.csv", "text/csv", on_click="ignore", icon=":material/download:",
+                f"{file_name}-head{here.head}-{step.name}.csv", "text/csv", CELL * step.of_head(head).numel(),
             )  # fmt: skip
-            st.download_button(
+            download(
                 "All steps of this layer (safetensors)",
                 lambda: export.steps_to_safetensors(here.name, here.layer, here.run.tokens, steps),
-                f"{file_name}-steps.safetensors", "application/octet-stream", on_click="ignore", icon=":material/download:",
+                f"{file_name}-steps.safetensors", "application/octet-stream",
+                sum(each.value.numel() * each.value.element_size() for each in steps),
             )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")
         st.code(code, language="python")

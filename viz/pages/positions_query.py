@@ -15,7 +15,8 @@ from viz import store, view
 from viz.address import mirror
 from viz.pages.positions_state import address, controls, rope_models
 from viz.positions_view import UNIT, Positions
-from viz.text import markdown_text, shorten, visible
+from viz.text import shorten, visible
+from viz.visitor import refused
 
 Found = tuple[QueryKey, str]
 
@@ -39,9 +40,9 @@ def choose(choices: Positions) -> tuple[Positions, list[str], Found | None]:
     with top:
         text(choices)
     try:
-        model, result = store.model(choices.model), store.run(choices.model, choices.text)
+        model, result = store.model(choices.model), store.run_or_last(choices.model, choices.text)
     except HeadlightError as error:
-        st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/edit:")
+        refused(error, "positions_query", icon=":material/edit:")
         return choices, notes, None
     spot, more = _complete(choices, result, model.n_layers, model.n_heads)
     choices = replace(choices, layer=spot.layer, head=spot.head, query=spot.query, key=spot.key)

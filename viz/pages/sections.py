@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 from core.errors import HeadlightError
+from core.overload import with_room
+from viz import store
 from viz.address import Address, mirror
 from viz.components.share import share
 from viz.text import markdown_text
 from viz.theme import Theme, theme
+from viz.visitor import refused
 
 C = TypeVar("C")
 # A section draws itself and returns the choices, settled to what exists, with notes on what it changed.
@@ -67,9 +71,10 @@ def _open(sections: Sections[Any]) -> None:
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with st.container(key=f"section_{choices.section}"):
         try:
-            choices, more = sections.drawn[choices.section](choices, theme(st.context.theme.type))
+            draw = partial(sections.drawn[choices.section], choices, theme(st.context.theme.type))
+            choices, more = with_room(draw, store.engine().let_go)
         except HeadlightError as error:
-            st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
+            refused(error, sections.name)
             more = []
     if notes + more:
         messages.info("  \n".join(markdown_text(note) for note in notes + more), icon=":material/info:")

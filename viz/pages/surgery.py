@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.errors import HeadlightError
+from core.overload import with_room
 from viz import store
 from viz.components.share import share
 from viz.pages import (
@@ -19,6 +22,7 @@ from viz.pages.surgery_state import address, fallback, model_of, settle, shown, 
 from viz.surgery_view import SurgeryChoices
 from viz.text import markdown_text
 from viz.theme import theme
+from viz.visitor import refused
 
 _NOTES = "surgery_notes"  # session: what the link asked for in vain, to be told once
 _HEADING = "<h1 class='headlight'>Surgery <small>what if this trained model cached less?</small></h1>"
@@ -53,9 +57,9 @@ def _body() -> None:
     surgery_controls.what(choices)
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     try:
-        choices, even_more = _operate(choices)
+        choices, even_more = with_room(partial(_operate, choices), store.engine().let_go)
     except HeadlightError as error:
-        st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
+        refused(error, "surgery")
         even_more = []
     told = notes + more + even_more
     if told:

@@ -12,6 +12,7 @@ from core.surgery.methods import METHODS
 from core.surgery.sheet import curve_csv, layer_safetensors, weights_csv
 from viz import store
 from viz.pages.surgery_state import Shown, curve_points
+from viz.pages.taking import CELL, download
 from viz.surgery_view import SurgeryChoices
 
 _NEW = 24  # tokens of a continuation
@@ -30,7 +31,7 @@ def writes(choices: SurgeryChoices, shown: Shown) -> None:
         for title, model in (("As trained", shown.model), ("Converted, all layers", converted)):
             continuation = Continuation(model, tokens)
             while len(continuation.steps) < _NEW and not continuation.full:
-                store.engine().advance(continuation)
+                store.advance(continuation)
             decoder = continuation.decoder
             st.markdown(f"**{title}**")
             st.text("".join(step.text for step in continuation.steps))
@@ -48,23 +49,25 @@ def draw(choices: SurgeryChoices, shown: Shown) -> None:
         return
     layer, head = choices.layer or 0, choices.head or 0
     name = f"headlight-{shown.name}-{choices.method}-{shown.setting}-layer{layer}"
+    # What the buttons hold is kept for as long as the page is open: one head's maps, not the run.
+    light, tokens, mask = shown.without_numbers(), shown.run.tokens, shown.run.layers[layer].mask.cpu()
+    before, after = shown.before[head].cpu().clone(), shown.after[head].cpu().clone()
     with section:
         with st.container(horizontal=True):
-            _download(
-                "Before and after (CSV)", f"{name}-head{head}.csv", "text/csv",
-                lambda: weights_csv(
-                    shown.run.tokens, shown.before[head].cpu(), shown.after[head].cpu(), shown.run.layers[layer].mask.cpu()
-                ),
+            download(
+                "Before and after (CSV)",
+                lambda: weights_csv(tokens, before, after, mask),
+                f"{name}-head{head}.csv", "text/csv", 4 * CELL * shown.before[head].numel(),
             )  # fmt: skip
             _download(
                 "The curves so far (CSV)",
                 f"headlight-{shown.name}-surgery.csv",
                 "text/csv",
-                lambda: _curves(choices, shown),
+                lambda: _curves(choices, light),
             )
             _download(
                 "The converted layer (safetensors)", f"{name}.safetensors", "application/octet-stream",
-                lambda: layer_safetensors(shown.name, layer, shown.conversion, shown.setting, shown.converted),
+                lambda: layer_safetensors(light.name, layer, light.conversion, light.setting, light.converted),
             )  # fmt: skip
         st.caption("In a notebook, with Headlight's folder as the working directory:")
         st.code(_snippet(choices, shown), language="python")

@@ -54,7 +54,7 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
     st.markdown(f"#### Quality against cache: {markdown_text(shown.model.title)}")
     st.caption(markdown_text(_about(shown)))
     st.session_state[_WITH_PAGE] = True
-    st.fragment(_measured, run_every=_EVERY if missing else None)(shown, curves, points, look)
+    st.fragment(_measured, run_every=_EVERY if missing else None)(shown.without_numbers(), curves, points, look)
 
 
 def _about(shown: Shown) -> str:

@@ -15,11 +15,12 @@ from core.model import Model
 from core.surgery import Conversion, Converted
 from core.surgery.methods import METHODS, convertible, grid
 from core.surgery.whole import distances, weights_of
-from core.types import Run
+from core.types import Run, Traces
 from viz import store
 from viz import view as plain_view
 from viz.address import Address, carried_text
 from viz.surgery_view import SurgeryChoices, from_link, nearest, to_link
+from viz.visitor import asking
 from viz.workshop import Point
 
 address: Address[SurgeryChoices] = Address("surgery", from_link, to_link)
@@ -54,6 +55,12 @@ class Shown:
     def point(self) -> Point:
         """As the workshop measures it."""
         return Point(self.name, self.conversion, self.setting)
+
+    def without_numbers(self) -> Shown:
+        """The same without what grows with the text: for whatever is kept for as long as the page is open."""
+        run = replace(self.run, layers=Traces({}), hidden=self.run.hidden[:0].clone())
+        nothing = self.before.new_empty(0)
+        return replace(self, run=run, before=nothing, after=nothing)
 
     def cached_bytes(self, attention: Attention) -> int:
         """Bytes cached a token in all layers, in half precision."""
@@ -151,9 +158,13 @@ def shown(choices: SurgeryChoices, model: Model, run: Run) -> Shown:
     before = run.layers.rows(layer, slice(None))
     if choices.whole:
         slow = None if shop.ready(choices.model, conversion) else bar.show
-        after = shop.run(choices.model, conversion, setting, choices.text, slow).layers.rows(layer, slice(None))
+        with asking() as caller:
+            made = shop.run(choices.model, conversion, setting, choices.text, slow, caller)
+        after = made.layers.rows(layer, slice(None))
     else:
-        after = weights_of(model, converted, shop.inputs(choices.model, choices.text)[layer])
+        with asking() as caller:
+            read = shop.inputs(choices.model, choices.text, caller)
+        after = weights_of(model, converted, read[layer])
     bar.done()
     return Shown(
         choices.model, model, _heads(model), conversion, setting, run, converted.attention, converted, before, after,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.decoding import Continuation, what_variants_keep
-from core.errors import HeadlightError, InputError
+from core.errors import HeadlightError, InputError, OutOfMemoryError, OverloadError
 from core.examples import examples
 from core.model import Model
 from core.registry import SIBLINGS
@@ -18,10 +18,11 @@ from viz.components.share import share
 from viz.figures import cache_growth, candidate_bars, continuation_map
 from viz.text import markdown_text, visible
 from viz.theme import Theme, theme
+from viz.visitor import refused
 from viz.watch_view import MAX_NEW, MAX_TEMPERATURE, WatchChoices, from_link, to_link
 
 address: Address[WatchChoices] = Address("watch", from_link, to_link)
-_PLAYING, _KEPT = "watch:playing", "watch:kept"  # session: whether tokens come by themselves; the continuation so far
+_PLAYING, _KEPT = "watch:playing", "watch:kept"  # session: whether tokens come by themselves; what is continued
 _TICK = 0.4  # seconds between two tokens while it plays
 
 
@@ -32,7 +33,7 @@ def page() -> None:
         _page()
     except HeadlightError as error:
         st.session_state[_PLAYING] = False
-        st.warning(markdown_text(str(error)[:1].upper() + str(error)[1:] + "."), icon=":material/edit:")
+        refused(error, "watch", icon=":material/edit:")
 
 
 def _page() -> None:
@@ -128,21 +129,36 @@ def _settled(choices: WatchChoices, model: Model) -> WatchChoices:
 def _continued(choices: WatchChoices, model: Model) -> Continuation:
     """The continuation as far as it was asked for: kept between reruns, or written anew for another link."""
     key = (choices.text, choices.model, choices.temperature, choices.seed)
-    kept = st.session_state.get(_KEPT)
-    if kept is None or kept[0] != key or len(kept[1].steps) > choices.count:
+
+    def anew() -> Continuation:
         tokens = store.engine().tokens(choices.model, choices.text)
-        kept = (key, Continuation(model, tokens, choices.temperature, choices.seed, watch=True))
-        st.session_state[_KEPT] = kept
-    continuation: Continuation = kept[1]
-    missing = choices.count - len(continuation.steps)
-    bar = st.progress(0.0, text="Writing…") if missing > 8 else None
-    while len(continuation.steps) < choices.count and not continuation.full:
-        store.engine().advance(continuation)
+        return Continuation(model, tokens, choices.temperature, choices.seed, watch=True)
+
+    if st.session_state.get(_KEPT) != key:
+        store.forget(st.session_state.get(_KEPT))  # a visitor has one at a time
+        st.session_state[_KEPT] = key
+    continuation = store.continuation(key, anew)
+    if len(continuation.steps) > choices.count:
+        continuation = anew()
+    try:
+        _write(continuation, choices.count)
+    except OutOfMemoryError:
+        store.forget(key)  # some of its layers may have read the token, others not
+        raise
+    except OverloadError as error:
+        refused(error, "watch", "Below is what was written so far.")
+    store.keep(key, continuation)
+    return continuation
+
+
+def _write(continuation: Continuation, count: int) -> None:
+    bar = st.progress(0.0, text="Writing…") if count - len(continuation.steps) > 8 else None
+    while len(continuation.steps) < count and not continuation.full:
+        store.advance(continuation)
         if bar is not None:
-            bar.progress(len(continuation.steps) / choices.count, text="Writing…")
+            bar.progress(len(continuation.steps) / count, text="Writing…")
     if bar is not None:
         bar.empty()
-    return continuation
 
 
 def _buttons(choices: WatchChoices, continuation: Continuation) -> None:
