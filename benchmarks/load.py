@@ -159,13 +159,13 @@ def row(m: Measured) -> str:
     return (
         f"| {m.visitors} every {m.every:g} s | {len(m.seconds):,} | {sum(m.errors.values())} | {p50:,.0f} | {p95:,.0f} | "
         f"{p99:,.0f} | {m.percentile(95, m.finished):,.0f} | {max((r for _, r in m.rss), default=0):,.0f} | {m.slope:+.1f} | "
-        f"{m.server_cpu:.2f} | {m.client_cpu:.2f} | {m.received / max(len(m.seconds), 1) / 1000:,.0f} |"
+        f"{m.server_cpu:.2f} | {1000 * m.server_cpu * m.duration / max(len(m.seconds), 1):,.0f} | {m.client_cpu:.2f} | {m.received / max(len(m.seconds), 1) / 1000:,.0f} |"
     )
 
 
 HEAD = (
     "| visitors | edits | errors | p50 ms | p95 ms | p99 ms | page done, p95 ms | RSS MiB | MiB a minute | server's cores | "
-    "client's cores | kB an edit |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "CPU ms an edit | client's cores | kB an edit |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
