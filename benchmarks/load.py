@@ -41,7 +41,7 @@ MIB = 2**20
 class Measured:
     """What one load did. seconds: from edit to picture, of each edit; errors: by kind; rss: (seconds, MiB) of the server.
 
-    server_cpu, client_cpu: cores in use; received, sent: bytes on the websockets; slope: MiB a minute, from `settled` on.
+    took: seconds until the last edit was answered; server_cpu, client_cpu: cores in use; received, sent: bytes on the websockets; slope: MiB a minute, from `settled` on.
     """
 
     visitors: int
@@ -51,6 +51,7 @@ class Measured:
     finished: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
     rss: list[tuple[float, float]] = field(default_factory=list)
+    took: float = 0.0
     server_cpu: float = 0.0
     client_cpu: float = 0.0
     received: int = 0
@@ -142,7 +143,7 @@ async def load(address: str, process: psutil.Process, visitors: int, every: floa
     end.set_result(begin + seconds)
     watching = asyncio.create_task(watch(process, begin, out))
     await asyncio.gather(*tasks)
-    took = time.perf_counter() - begin
+    out.took = took = time.perf_counter() - begin
     watching.cancel()
     out.server_cpu, out.client_cpu = (_cpu(process) - before[0]) / took, (_cpu(me) - before[1]) / took
     return out
@@ -159,7 +160,7 @@ def row(m: Measured) -> str:
     return (
         f"| {m.visitors} every {m.every:g} s | {len(m.seconds):,} | {sum(m.errors.values())} | {p50:,.0f} | {p95:,.0f} | "
         f"{p99:,.0f} | {m.percentile(95, m.finished):,.0f} | {max((r for _, r in m.rss), default=0):,.0f} | {m.slope:+.1f} | "
-        f"{m.server_cpu:.2f} | {1000 * m.server_cpu * m.duration / max(len(m.seconds), 1):,.0f} | {m.client_cpu:.2f} | {m.received / max(len(m.seconds), 1) / 1000:,.0f} |"
+        f"{m.server_cpu:.2f} | {1000 * m.server_cpu * m.took / max(len(m.seconds), 1):,.0f} | {m.client_cpu:.2f} | {m.received / max(len(m.seconds), 1) / 1000:,.0f} |"
     )
 
 
