@@ -27,12 +27,12 @@ from benchmarks.visitor import Visitor
 from tests.browser import server
 
 # Each is one token for MiniLM, so that a picture can be told to be that of its sentence.
-WORDS = (
+WORDS = (  # noqa: SIM905
     "animal street tired river house garden winter music letter window doctor yellow bridge simple morning question forest "
     "travel silver market picture summer kitchen mountain paper island castle station dinner brother science history engine "
     "village church corner captain evening horse silence machine student teacher weather candle number country language "
     "hospital library office planet shadow spring stone table valley writer danger flower"
-).split()  # noqa: SIM905
+).split()
 PATIENCE = 30.0  # seconds after which an edit counts as lost
 MIB = 2**20
 
@@ -41,7 +41,8 @@ MIB = 2**20
 class Measured:
     """What one load did. seconds: from edit to picture, of each edit; errors: by kind; rss: (seconds, MiB) of the server.
 
-    took: seconds until the last edit was answered; server_cpu, client_cpu: cores in use; received, sent: bytes on the websockets; slope: MiB a minute, from `settled` on.
+    took: seconds until the last edit was answered; server_cpu, client_cpu: cores in use; received, sent: bytes on the
+    websockets; slope: MiB a minute, from `settled` on.
     """
 
     visitors: int
@@ -157,10 +158,12 @@ def _cpu(process: psutil.Process) -> float:
 def row(m: Measured) -> str:
     """One line of the table."""
     p50, p95, p99 = (m.percentile(p, m.seconds) for p in (50, 95, 99))
+    edits = max(len(m.seconds), 1)
     return (
         f"| {m.visitors} every {m.every:g} s | {len(m.seconds):,} | {sum(m.errors.values())} | {p50:,.0f} | {p95:,.0f} | "
         f"{p99:,.0f} | {m.percentile(95, m.finished):,.0f} | {max((r for _, r in m.rss), default=0):,.0f} | {m.slope:+.1f} | "
-        f"{m.server_cpu:.2f} | {1000 * m.server_cpu * m.took / max(len(m.seconds), 1):,.0f} | {m.client_cpu:.2f} | {m.received / max(len(m.seconds), 1) / 1000:,.0f} |"
+        f"{m.server_cpu:.2f} | {1000 * m.server_cpu * m.took / edits:,.0f} | {m.client_cpu:.2f} | "
+        f"{m.received / edits / 1000:,.0f} |"
     )
 
 
