@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from viz.components.parts import scripts
+from viz.frame.leaving import leave_in_peace
 
 # Torch's idle worker threads sleep instead of spinning on the cores that serve the page; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -20,6 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 SCRIPTS = scripts()
+
+leave_in_peace()
 
 
 async def script(request: Request) -> Response:
