@@ -43,7 +43,7 @@ class Visitor:
         self.address, self.chart, self.text = address, f"-{chart}", f"-{text}"
         self.received = self.sent = 0
         self._ws: ClientConnection | None = None
-        self._widget = self._query = self._page = ""
+        self.widget = self._query = self._page = ""
         self._kept: dict[str, int] = {}
         self._pictures: dict[str, bytes] = {}
         self._run = 0
@@ -77,7 +77,7 @@ class Visitor:
         state = message.rerun_script
         state.query_string, state.page_script_hash = self._query, self._page
         widget = state.widget_states.widgets.add()
-        widget.id, widget.string_value = self._widget, text
+        widget.id, widget.string_value = self.widget, text
         return await self.ask(message, timeout)
 
     async def ask(self, message: BackMsg, timeout: float) -> Answer:
@@ -135,7 +135,7 @@ class Visitor:
         elif kind == "alert":
             answer.alerts.append(element.alert.body)
         elif kind == "text_input" and element.text_input.id.endswith(self.text):
-            self._widget = element.text_input.id
+            self.widget = element.text_input.id
         elif kind == "bidi_component" and element.bidi_component.id.endswith(self.chart):
             if message.metadata.cacheable:
                 self._pictures[message.hash] = element.bidi_component.bytes

@@ -29,6 +29,11 @@ NUMBERS = (
 )  # fmt: skip
 
 
+def sendable(words: str) -> str:
+    """The words as an address or a message can carry them: without lone surrogates, which no UTF-8 has."""
+    return words.encode("utf-8", "replace").decode()
+
+
 def text(rng: random.Random, most: int = 60) -> str:
     """A few pieces of all kinds one after the other, now and then many."""
     kinds = (MARKUP, ODD, NUMBERS, ("a word", "the animal ", "it was "))
