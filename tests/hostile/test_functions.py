@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import torch
@@ -38,6 +39,7 @@ from viz import (
     view,
     watch_view,
 )  # fmt: skip
+from viz.components.share import _parameters
 from viz.text import labels, markdown_text, plotly_text, visible
 
 FITTING = [
@@ -80,6 +82,13 @@ def test_any_link_becomes_choices_that_come_back_from_their_own_link(page):
         assert all(making.EVIL not in note and len(note) < 300 for note in notes), (params, notes)
         again, _ = module.from_link(module.to_link(choices), fallback)
         assert module.to_link(again) == module.to_link(choices), params
+
+
+def test_any_address_that_a_browser_reports_can_be_written_back_to_it():
+    rng = random.Random("moved")
+    for _ in range(500 * TIMES):
+        moved = _parameters("?text=" + making.text(rng) + "&" + making.text(rng) + "=1")
+        urlencode(moved or {})  # a lone surrogate would be refused here, and by Streamlit
 
 
 def test_any_text_is_shown_and_is_never_markup():
@@ -152,6 +161,8 @@ def test_any_config_is_a_cache_or_is_refused():
 
 def test_any_bytes_are_a_config_or_are_refused():
     rng, raw = random.Random("bytes"), json.dumps(CONFIG).encode()
+    for deep in ("[" * 100_000, '{"a":' * 100_000, '{"a":' * 30 + "1" + "}" * 30):
+        assert quietly(read_shape, deep) is None
     for _ in range(1500 * TIMES):
         quietly(read_shape, making.spoiled(rng, raw))
 

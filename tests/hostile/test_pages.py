@@ -13,7 +13,7 @@ from tests.hostile.making import EVIL, TIMES
 from tests.hostile.test_functions import FITTING, PAGES
 
 # What costs little in a page; "long" reads whole documents and "surgery" converts models, which have fewer cases.
-CASES = {"explore": 25, "compare": 8, "learn": 20, "positions": 30, "cache": 60, "mla": 12, "quality": 60}
+CASES = {"explore": 25, "compare": 8, "learn": 20, "positions": 25, "cache": 25, "mla": 12, "quality": 25}
 MARKED = (
     "markdown",
     "error",

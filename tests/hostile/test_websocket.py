@@ -1,5 +1,6 @@
 """What is no message, the wrong one, or far too much of one, sent to a live server: others go on, nothing grows."""
 
+# ruff: noqa: F811
 from __future__ import annotations
 
 import asyncio
@@ -34,8 +35,8 @@ def message(rng: random.Random, widgets: list[str]) -> bytes:
     if kind == 0:
         return rng.randbytes(rng.randrange(200))
     if kind == 1:
-        name = rng.choice(("clear_cache", "stop_script", "debug_shutdown_runtime", "debug_disconnect_websocket", "app_heartbeat",
-                           "load_git_info", "set_run_on_save"))  # fmt: skip
+        name = rng.choice(("clear_cache", "stop_script", "debug_shutdown_runtime", "debug_disconnect_websocket",
+                           "app_heartbeat", "load_git_info", "set_run_on_save"))  # fmt: skip
         setattr(out, name, True)
     elif kind == 2:
         out.file_urls_request.request_id = "../.."
@@ -78,7 +79,7 @@ async def decent(address: str, words: str) -> bytes:
         return (await visitor.edit(words, 60)).payload
 
 
-def test_frames_of_all_kinds_stop_nobody_else_and_nothing_grows(address: str) -> None:  # noqa: F811
+def test_frames_of_all_kinds_stop_nobody_else_and_nothing_grows(address: str) -> None:
     server = next(p for p in psutil.Process().children() if "streamlit" in " ".join(p.cmdline()))
     asyncio.run(attack(address, 1, 150 * TIMES))
     assert b"river" in asyncio.run(decent(address, "The river was wide"))
@@ -89,7 +90,7 @@ def test_frames_of_all_kinds_stop_nobody_else_and_nothing_grows(address: str) ->
 
 
 @pytest.mark.parametrize("size", [26 * 10**6, 300 * 10**6])
-def test_a_frame_of_many_megabytes_ends_its_own_connection_only(address: str, size: int) -> None:  # noqa: F811
+def test_a_frame_of_many_megabytes_ends_its_own_connection_only(address: str, size: int) -> None:
     async def send() -> bool:
         async with Visitor(address) as visitor:
             await visitor.open(60)
