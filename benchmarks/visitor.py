@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 import urllib.request
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -17,6 +20,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+T = TypeVar("T")
 KEPT_RUNS = 20  # global.maxCachedMessageAge of .streamlit/config.toml
 XSRF = "_streamlit_xsrf"
 
@@ -145,6 +149,12 @@ class Visitor:
     def _picture(payload: bytes | None, answer: Answer) -> None:
         if payload is not None:
             answer.picture, answer.payload = time.perf_counter(), payload
+
+
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives, run in a thread of its own, since the caller's may have a loop already (Playwright's)."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def xsrf_token(address: str) -> str:

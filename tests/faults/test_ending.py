@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from websockets.exceptions import ConnectionClosed
 
-from benchmarks.visitor import Visitor
+from benchmarks.visitor import Visitor, apart
 from tests.app.conftest import browser  # noqa: F401  # the session's one Chromium
 from tests.browser import free_port
 from tests.faults.servers import start
@@ -38,7 +38,7 @@ def test_a_server_that_is_asked_to_go_ends_with_0_and_leaves_nobody_waiting(tmp_
     port = free_port()
     process = start(port, tmp_path / "log")
     try:
-        assert asyncio.run(edit_while_it_ends(f"http://127.0.0.1:{port}", process)) in ("finished", "told")
+        assert apart(edit_while_it_ends(f"http://127.0.0.1:{port}", process)) in ("finished", "told")
         before = time.monotonic()
         assert process.wait(BOUND) == 0, (tmp_path / "log").read_text()
         assert time.monotonic() - before < BOUND

@@ -12,7 +12,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import WebSocketException
 
-from benchmarks.visitor import Visitor
+from benchmarks.visitor import Visitor, apart
 from tests.app.conftest import address  # noqa: F401  # the session's one server
 from tests.hostile import making
 from tests.hostile.making import TIMES
@@ -81,11 +81,11 @@ async def decent(address: str, words: str) -> bytes:
 
 def test_frames_of_all_kinds_stop_nobody_else_and_nothing_grows(address: str) -> None:
     server = next(p for p in psutil.Process().children() if "streamlit" in " ".join(p.cmdline()))
-    asyncio.run(attack(address, 1, 150 * TIMES))
-    assert b"river" in asyncio.run(decent(address, "The river was wide"))
+    apart(attack(address, 1, 150 * TIMES))
+    assert b"river" in apart(decent(address, "The river was wide"))
     before = server.memory_info().rss
-    asyncio.run(attack(address, 2, 150 * TIMES))
-    assert b"bridge" in asyncio.run(decent(address, "The bridge was wide"))
+    apart(attack(address, 2, 150 * TIMES))
+    assert b"bridge" in apart(decent(address, "The bridge was wide"))
     assert server.memory_info().rss - before < 100 * MIB
 
 
@@ -102,5 +102,5 @@ def test_a_frame_of_many_megabytes_ends_its_own_connection_only(address: str, si
             except (WebSocketException, OSError):
                 return True
 
-    assert asyncio.run(send())
-    assert b"valley" in asyncio.run(decent(address, "The valley was wide"))
+    assert apart(send())
+    assert b"valley" in apart(decent(address, "The valley was wide"))
