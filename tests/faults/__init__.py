@@ -1,0 +1,1 @@
+"""What breaks around the app: disks, files, clocks, processes. Each test really does it."""

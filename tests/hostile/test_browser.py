@@ -1,0 +1,46 @@
+"""Five hundred hostile sentences and links through one tab of a real browser."""
+
+from __future__ import annotations
+
+import random
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.app.conftest import address, browser, open_page  # noqa: F401
+from tests.hostile import making
+from tests.hostile.making import EVIL, TIMES
+
+LINKS, A_LINK = 6, 84  # links that are opened, and sentences typed on each: 500 and the links
+REST = "document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
+# Anything that was made from a visitor's text and is no text: elements, addresses and attributes that hold it.
+MADE = f"""() => [...document.querySelectorAll('img, script, iframe, svg, a, b, h1, h2, [onerror], [onload]')].filter(
+    e => /{EVIL}/.test(e.getAttribute('src') || '') || /{EVIL}/.test(e.getAttribute('href') || '')
+      || /{EVIL}/.test(e.getAttribute('onerror') || '') || /{EVIL}/.test(e.getAttribute('onload') || '')
+      || (['SCRIPT', 'IFRAME', 'B'].includes(e.tagName) && /{EVIL}/.test(e.textContent))).length"""
+
+
+@pytest.mark.browser
+def test_hostile_sentences_and_links_leave_the_page_whole(open_page) -> None:  # noqa: F811
+    rng = random.Random("browser")
+    page: Page = open_page(path="")
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    base = page.url.partition("?")[0]
+    outside: list[str] = []
+    page.on("request", lambda request: outside.append(request.url) if EVIL in request.url.partition("?")[0] else None)
+    for _ in range(LINKS * TIMES):
+        link = making.link(
+            rng, ["text", "layer", "head", "query", "key", "measure", "skip_first"], ["1", "weight", "A dog"]
+        )
+        clean = {making.sendable(name): making.sendable(value[:1500]) for name, value in link.items()}
+        page.goto(f"{base}?{urlencode(clean)}")
+        box = page.get_by_role("textbox", name="Sentence")
+        for _ in range(A_LINK):
+            box.fill(making.sendable(making.text(rng)[:800]).replace("\x00", "␀"))
+        page.wait_for_function(REST)
+        assert page.locator(".stException").count() == 0 and page.evaluate(MADE) == 0, clean
+    box.fill("The river was wide")
+    expect(page.locator(".st-key-strip")).to_contain_text("river", timeout=60_000)
+    assert dialogs == [] and outside == []
