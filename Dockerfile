@@ -12,12 +12,13 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
     HEADLIGHT_CACHE=/var/cache/headlight HOME=/var/cache/headlight TMPDIR=/var/cache/headlight \
     STREAMLIT_SERVER_HEADLESS=true STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_SERVER_PORT=7860
 
+# All that is ever written lies here.
+RUN install -d -o 1000 -g 1000 /var/cache/headlight
 WORKDIR /app
 COPY scripts scripts
 RUN sh scripts/system.sh
 COPY Makefile VERSION requirements.txt requirements-models.txt ./
 RUN make install TORCH=$TORCH
-RUN install -d -o 1000 -g 1000 /var/cache/headlight
 COPY . .
 ARG COMMIT=
 ENV HEADLIGHT_COMMIT=$COMMIT
