@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from core import metrics
 from core.checkpoints.gguf_llama import Progress
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
@@ -168,7 +169,7 @@ class Engine:
 
     def advance(self, continuation: Continuation) -> None:
         """One more token of a continuation, alone on the device."""
-        with self._running:
+        with metrics.request("advance", logged=False), self._running:
             continuation.advance()
 
     def alone(self) -> AbstractContextManager[None]:
@@ -190,7 +191,8 @@ class Engine:
 
     def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None) -> Run:
         """The tokens through a model that was made from one of the engine's, alone on the device."""
-        with self._running:
+        with metrics.request("read") as seen, self._running:
+            seen.tokens = len(tokens)
             return run(model, tokens, layers)
 
     def wait_for_visitors(self) -> None:

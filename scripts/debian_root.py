@@ -25,12 +25,15 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = {"12": "bookworm"}
 
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 @dataclass
 class State:
     """What the lines so far have set."""
 
     folder: Path
-    env: dict[str, str] = field(default_factory=lambda: {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+    env: dict[str, str] = field(default_factory=lambda: {"PATH": PATH})
     workdir: str = "/"
     user: str = "0"
 
@@ -55,7 +58,9 @@ def let_through(name: str, rules: list[str]) -> bool:
 
 def context() -> list[str]:
     """The files that a build would see."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split(
+        "\n"
+    )
     lines = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     rules = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [name for name in listed if name and let_through(name, rules)]
@@ -117,7 +122,15 @@ def debian(folder: Path, image: str) -> None:
 
 def contents(state: State) -> None:
     """What the image holds, in MB on disk."""
-    places = ["", "usr", "app", "app/.venv", "app/.venv/lib/python3.11/site-packages/torch", "app/assets", "var/cache/headlight"]
+    places = [
+        "",
+        "usr",
+        "app",
+        "app/.venv",
+        "app/.venv/lib/python3.11/site-packages/torch",
+        "app/assets",
+        "var/cache/headlight",
+    ]
     for place in places:
         path = state.folder / place
         if path.exists():

@@ -16,6 +16,7 @@ import streamlit as st
 from cachetools import LRUCache
 from torch import Tensor
 
+from core import metrics
 from core.checkpoints.pretrained import cache_folder
 from core.engine import Engine
 from core.errors import InputError
@@ -26,6 +27,7 @@ from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
 from core.types import Run
+from viz.address import page_on_screen
 from viz.desk import Desk
 from viz.workshop import Workshop
 
@@ -88,14 +90,16 @@ def add_model(path_or_id: str) -> None:
 
 def run(name: str, text: str) -> Run:
     """The text through all layers of a model; weights of a layer are made when a figure asks for them."""
-    kept, lock = _runs()
+    with metrics.request("run", page=page_on_screen(), model=name) as seen:
+        kept, lock = _runs()
+        with lock:
+            found = kept.get((name, text))
+        if found is not None:
+            seen.outcome = "kept"
+        result = found or engine().run(name, text)
+        seen.tokens = len(result.tokens)
     with lock:
-        found = kept.get((name, text))
-    if found is not None:
-        return found
-    result = engine().run(name, text)
-    with lock:
-        if result.nbytes <= RUNS_BYTES:
+        if found is None and result.nbytes <= RUNS_BYTES:
             kept[name, text] = result
     return result
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import metrics
 from viz.pages import learn
 from viz.pages.table import PAGES, PageRow
 
@@ -12,4 +13,7 @@ LEARN = PageRow("Learn", "learn", "school", learn.page)  # it links to the other
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
 st.html(STYLE)
-st.navigation([row.page() for row in (PAGES[0], LEARN, *PAGES[1:])], position="top").run()
+rows = (PAGES[0], LEARN, *PAGES[1:])
+chosen = st.navigation([row.page() for row in rows], position="top")
+with metrics.request("page", page=chosen.url_path or "explore"):
+    chosen.run()

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from core import metrics
 from core.errors import HeadlightError
 from viz.address import Address, mirror
 from viz.components.share import share
@@ -67,7 +68,8 @@ def _open(sections: Sections[Any]) -> None:
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with st.container(key=f"section_{choices.section}"):
         try:
-            choices, more = sections.drawn[choices.section](choices, theme(st.context.theme.type))
+            with metrics.request("section", page=f"{sections.name}/{choices.section}"):
+                choices, more = sections.drawn[choices.section](choices, theme(st.context.theme.type))
         except HeadlightError as error:
             st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
             more = []
