@@ -103,7 +103,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {"at": f"{at}.{record.msecs:03.0f}Z", "level": record.levelname.lower(), "from": record.name}
+        line: dict[str, object] = {"at": f"{at}.{record.msecs:03.0f}Z", "level": record.levelname.lower(), "from": record.name}
         line |= {"what": record.getMessage()} | getattr(record, "told", {})
         if record.exc_info and record.exc_info[1] is not None:
             line |= {"error": type(record.exc_info[1]).__name__, "trace": _places(record.exc_info[1])}

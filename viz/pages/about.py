@@ -71,7 +71,7 @@ def _limits() -> dict[str, str]:
 
 
 def _facts(facts: dict[str, str]) -> None:
-    st.table([{"": name, " ": told} for name, told in facts.items()])
+    st.table([{"": name, " ": told} for name, told in facts.items()], hide_header=True, border="horizontal")
 
 
 def _models() -> None:
