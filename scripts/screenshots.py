@@ -11,7 +11,7 @@ from tests.browser import ROOT, chromium, server
 
 # What a small picture can do without: navigation, controls, and the space above.
 BARE = """
-header, [data-testid=stHeader], .st-key-explore_controls { display: none !important; }
+header, [data-testid=stHeader], .st-key-controls { display: none !important; }
 [data-testid=stMainBlockContainer] { padding: 1rem 2.5rem 0 !important; }
 """
 PICTURES = ROOT / "docs" / "pictures"
