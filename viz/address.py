@@ -94,6 +94,11 @@ class Address(Generic[C]):
             st.session_state[self._view] = replace(here, text=text, **dict.fromkeys(picked))
 
 
+def page_on_screen() -> str:
+    """The short name of the page that the visitor looks at, "" before there is one."""
+    return str(st.session_state.get(_PAGE, ""))
+
+
 def carried_text(default: str) -> str:
     """The sentence of the page that the visitor comes from, or the default."""
     return str(st.session_state.get(_TEXT) or default)

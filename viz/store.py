@@ -21,6 +21,7 @@ import streamlit as st
 from cachetools import LRUCache
 from torch import Tensor
 
+from core import metrics
 from core.checkpoints.pretrained import cache_folder
 from core.decoding import Continuation
 from core.engine import Engine
@@ -32,6 +33,7 @@ from core.memory.published import Published, published
 from core.model import Model, Readable
 from core.timing import Times, alternate
 from core.types import Run, Tokens
+from viz.address import page_on_screen
 from viz.desk import Desk
 from viz.visitor import asking, refused, visitor
 from viz.workshop import Workshop
@@ -94,12 +96,15 @@ def add_model(path_or_id: str) -> None:
 def run(name: str, text: str) -> Run:
     """The text through all layers of a model; weights of a layer are made when a figure asks for them."""
     kept, lock = _runs()
-    with lock:
-        found = kept.get((name, text))
-    if found is not None:
-        return found
-    with asking() as caller:
-        result = engine().run(name, text, caller=caller)
+    with metrics.request("run", page=page_on_screen(), model=name) as seen:
+        with lock:
+            found = kept.get((name, text))
+        if found is not None:
+            seen.outcome, seen.tokens = "kept", len(found.tokens)
+            return found
+        with asking() as caller:
+            result = engine().run(name, text, caller=caller)
+        seen.tokens = len(result.tokens)
     with lock:
         if result.nbytes + result.trace_nbytes <= kept.maxsize:
             kept[name, text] = result

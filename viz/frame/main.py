@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import metrics
 from core.errors import OutOfMemoryError
 from core.overload import with_room
 from viz import store
@@ -16,14 +17,17 @@ LEARN = PageRow("Learn", "learn", "school", learn.page)  # it links to the other
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
 st.html(STYLE)
-chosen = st.navigation([row.page() for row in (PAGES[0], LEARN, *PAGES[1:])], position="top")
+rows = (PAGES[0], LEARN, *PAGES[1:])
+chosen = st.navigation([row.page() for row in rows], position="top")
 most = store.engine().settings.sessions.open
 if let_in(most):
     try:
-        with_room(chosen.run, store.engine().let_go)
+        with metrics.request("page", page=chosen.url_path or "explore"):
+            with_room(chosen.run, store.engine().let_go)
     except OutOfMemoryError as error:
         refused(error, "memory")
 else:
+    metrics.TURNED_AWAY.labels("pages").inc()
     st.warning(
         f"{most:,} pages are open here, which is all that may be. Try again in a minute.", icon=":material/group:"
     )

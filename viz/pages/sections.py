@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
+from core import metrics
 from core.errors import HeadlightError
 from core.overload import with_room
 from viz import store
@@ -72,7 +73,8 @@ def _open(sections: Sections[Any]) -> None:
     with st.container(key=f"section_{choices.section}"):
         try:
             draw = partial(sections.drawn[choices.section], choices, theme(st.context.theme.type))
-            choices, more = with_room(draw, store.engine().let_go)
+            with metrics.request("section", page=f"{sections.name}/{choices.section}"):
+                choices, more = with_room(draw, store.engine().let_go)
         except HeadlightError as error:
             refused(error, sections.name)
             more = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from viz.pages import cache, compare, explore, long, mla, positions, quality, surgery, watch
+from viz.pages import about, cache, compare, explore, long, mla, positions, quality, surgery, watch
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ PAGES = (
     PageRow("Surgery", "surgery", "content_cut", surgery.page),
     PageRow("Long texts", "long", "menu_book", long.page),
     PageRow("Quality", "quality", "balance", quality.page),
+    PageRow("About", "about", "info", about.page),
 )
 
 

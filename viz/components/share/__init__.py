@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from viz.components.packing import pack
 from viz.components.parts import on_pick_change, register
+from viz.web.place import base_path, public_url
 
 _mount = register("share")
 MAX_LINK = 200_000  # characters; browsers stop earlier
@@ -14,7 +15,11 @@ MAX_LINK = 200_000  # characters; browsers stop earlier
 
 def share(*, key_name: str, on_move: Callable[[dict[str, str]], object]) -> None:
     """Draw the button; on_move(parameters) is called when the visitor went back or forward to another address."""
-    _mount(key=key_name, data=pack({}), on_pick_change=on_pick_change(key_name, _parameters, on_move))
+    _mount(
+        key=key_name,
+        data=pack({"home": base_path(), "public": public_url()}),
+        on_pick_change=on_pick_change(key_name, _parameters, on_move),
+    )
 
 
 def _parameters(value: object) -> dict[str, str] | None:

@@ -54,6 +54,14 @@ window.addEventListener("popstate", () => {
   }
 });
 
+// What others can open: the address bar's, below the host's public address where the operator has given one (the app may run
+// inside another page, or at an address that only a proxy knows).
+function shared({ home, public: known }) {
+  if (!known) return location.href;
+  const inside = location.pathname.startsWith(home) ? location.pathname.slice(home.length) : location.pathname;
+  return known + inside + location.search;
+}
+
 export default component("share", (root) => {
   const button = element("button", "", "share");
   const said = element("span", "said");
@@ -65,12 +73,14 @@ export default component("share", (root) => {
   let due = arrived; // the page left is still there when Back leads to another: only a part made since then may tell
   let clear;
   button.addEventListener("click", async () => {
-    said.textContent = (await copy(location.href)) ? "Copied" : "Copy it from the address bar";
+    said.textContent = (await copy(shared(instance.meta))) ? "Copied" : "Copy it from the address bar";
     clearTimeout(clear);
     clear = setTimeout(() => (said.textContent = ""), 2500);
   });
   const instance = {
-    update: () => {
+    meta: {},
+    update: ({ meta }) => {
+      instance.meta = meta;
       mounted = instance;
       if (due !== null && due === location.href) instance.pick(location.search);
       if (due !== null) arrived = due = null;
