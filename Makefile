@@ -55,10 +55,14 @@ ifeq ($(findstring not browser,$(ARGS)),)
 FIND_CHROMIUM = HEADLIGHT_CHROMIUM=$$(sh scripts/chromium.sh $(PY)) || exit 1; export HEADLIGHT_CHROMIUM;
 endif
 
-check: $(STAMPS)/dev ## lint, formatting and types
+check: $(STAMPS)/dev ## lint, formatting, types, known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy core viz training app.py
+	@sh scripts/audit.sh $(PY)
+
+audit: $(STAMPS)/dev ## known vulnerabilities of what the app needs (ARGS=-v lists every package)
+	@sh scripts/audit.sh $(PY) $(ARGS)
 
 format: $(STAMPS)/dev ## format the code and mend what the linter can
 	$(PY) -m ruff format .

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import torch
 
-from core import metrics
 from core.checkpoints.gguf_llama import Progress
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.long.document import cut
 from core.measured.timing import Measurement, Timing
+from core.metrics import request
 from core.model import Model, Readable, run, within
 from core.overload import Check, with_room
 from core.overload import within as within_seconds
@@ -189,7 +189,7 @@ class Engine:
 
     def advance(self, continuation: Continuation, caller: Caller = APP) -> None:
         """One more token of a continuation, alone on the device."""
-        with metrics.request("advance", logged=False):
+        with request("advance", logged=False):
             self.in_turn(continuation.advance, caller)
 
     def alone(self, caller: Caller = APP) -> AbstractContextManager[None]:
@@ -211,7 +211,7 @@ class Engine:
 
     def read(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
         """The tokens through a model that was made from one of the engine's, alone on the device."""
-        with metrics.request("read") as seen:
+        with request("read") as seen:
             seen.tokens = len(tokens)
             return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
 
