@@ -79,7 +79,7 @@ def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Latent, look: T
             "**It can be absorbed**: what is turned is not in the latent, so W^UK goes to the query's side and decoding "
             f"attends in latent space. {_difference(choices, shown)} These dimensions were kept: {CHOICES[choices.choice]}."
         )
-    elif not shown.model.position.turns_keys:
+    elif attention.absorbs(shown.model.position):
         st.markdown(
             f"**It can be absorbed**: positions are not in the keys, so W^UK goes to the query's side. "
             f"{_difference(choices, shown)} A remembered token costs a decoding step {cost['absorbed']:,} multiplications that "
