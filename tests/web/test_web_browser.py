@@ -65,7 +65,6 @@ def outside() -> Iterator[tuple[str, list[str]]]:
 def settled(page: Page) -> None:
     expect(page.locator("h1.headlight").first).to_be_visible()
     page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
-    page.wait_for_load_state("networkidle")
 
 
 def test_every_page_draws_under_the_policy(open_page: Opener, address: str) -> None:
