@@ -17,6 +17,13 @@ from tests.app.conftest import browser  # noqa: F401  # the session's one Chromi
 from tests.browser import free_port
 from tests.faults.servers import start
 
+# Keeps how the page's script fares, so that its first run on the new server can be waited for.
+STATES = """() => {
+    const app = document.querySelector('.stApp');
+    window.states = [];
+    new MutationObserver(() => window.states.push(app.dataset.testScriptState)).observe(
+        app, {attributes: true, attributeFilter: ['data-test-script-state']});
+}"""
 BOUND = 20  # seconds within which a server that was asked to go has gone
 
 
@@ -49,7 +56,7 @@ def test_a_server_that_is_asked_to_go_ends_with_0_and_leaves_nobody_waiting(tmp_
 
 
 @pytest.mark.browser
-def test_a_page_whose_server_was_killed_comes_back_by_its_link(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
     port = free_port()
     process = start(port, tmp_path / "log")
     context = browser.new_context()
@@ -62,9 +69,13 @@ def test_a_page_whose_server_was_killed_comes_back_by_its_link(browser: Browser,
         expect(box).to_have_value("A dog saw a cat", timeout=60_000)
         process.kill()
         process.wait()
+        expect(box).to_be_disabled(timeout=60_000)
+        page.evaluate(STATES)
         process = start(port, tmp_path / "log")
-        page.reload()
-        page.wait_for_selector(".st-key-head_map .heatmaplayer image")
+        expect(box).to_be_enabled(timeout=60_000)  # the page has found its new server by itself
+        page.wait_for_function(
+            "window.states.includes('running') && window.states.at(-1) === 'notRunning'", timeout=60_000
+        )
         expect(box).to_have_value("A dog saw a cat", timeout=60_000)
         box.fill("A dog saw a green bird")
         page.wait_for_function("document.location.search.includes('green')", timeout=60_000)

@@ -62,6 +62,16 @@ function shared({ home, public: known }) {
   return known + inside + location.search;
 }
 
+// A server that was started anew knows nothing of this page, and Streamlit asks it for nothing until the visitor does
+// something, which would be lost: the new session takes it for how things were. So it is told the address at once.
+let connected = true;
+new MutationObserver(() => {
+  const state = document.querySelector("[data-test-connection-state]")?.dataset.testConnectionState;
+  if (state === undefined) return;
+  if (state === "CONNECTED" && !connected) mounted?.pick(location.search);
+  connected = state === "CONNECTED";
+}).observe(document.documentElement, { subtree: true, attributeFilter: ["data-test-connection-state"] });
+
 export default component("share", (root) => {
   const button = element("button", "", "share");
   const said = element("span", "said");
