@@ -6,13 +6,14 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from core.checkpoints.gguf_llama import Progress
+from core.compute import Compute, InProcess
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.long.document import cut
@@ -85,7 +86,8 @@ class Engine:
     """Models loaded once and shared by all visitors; one forward pass at a time on the device.
 
     own_models: checkpoints that the operator offers beside the registry's, as folders or hub names; any_model: whether
-    visitors may name others (for a machine of one's own, never for a hosted app).
+    visitors may name others (for a machine of one's own, never for a hosted app); compute: where forward passes of the
+    engine's models are computed, in this process unless something else is given.
     """
 
     def __init__(
@@ -94,10 +96,12 @@ class Engine:
         limits: Limits | None = None,
         own_models: Sequence[str] = (),
         any_model: bool = False,
+        compute: Compute | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.limits = limits or Limits.from_environment()
         self.any_model = any_model
+        self.compute: Compute = compute or InProcess()
         self.rows: dict[str, ModelRow] = dict(MODELS) | {name: own(name) for name in own_models}
         self._models: dict[str, Readable] = {}
         self._loading = threading.Lock()
@@ -166,10 +170,21 @@ class Engine:
             )
         return tokens, notes
 
+    def continuation(
+        self, name: str, text: str, temperature: float = 0.0, seed: int = 0, watch: bool = False
+    ) -> Continuation:
+        """A text of one of the engine's models to be continued with `advance`; raises what `Continuation` raises."""
+        tokens = self.tokens(name, text)
+        model = self.model(name)
+        return Continuation(model, tokens, temperature, seed, watch, self.compute.decoder(model, watch))
+
     def advance(self, continuation: Continuation) -> None:
-        """One more token of a continuation, alone on the device."""
-        with self._running:
+        """One more token of a continuation, alone on the device if it is read here."""
+        with self._turn(continuation.decoder.here):
             continuation.advance()
+
+    def _turn(self, here: bool) -> AbstractContextManager[None]:
+        return self._running if here else nullcontext()
 
     def alone(self) -> AbstractContextManager[None]:
         """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
@@ -199,7 +214,8 @@ class Engine:
             return
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None) -> Run:
-        """`core.run` within the limits, alone on the device."""
+        """`core.run` within the limits, alone on the device if it is computed here."""
         tokens = self.tokens(name, text)
-        with self._running:
-            return run(self.model(name), tokens, layers)
+        model = self.model(name)
+        with self._turn(self.compute.here):
+            return self.compute.run(model, tokens, layers)

@@ -5,6 +5,7 @@ HeadlightError
 ├── InputError           a text or a choice that the model cannot take (empty, too long, no such layer)
 ├── UnknownNameError     no such model, variant or encoding
 ├── MissingModelError    the model is known, but its weights are not on this machine
+├── ComputeError         what computes elsewhere does not answer
 ├── CheckpointError      the weights are there, but damaged or not what the configuration says
 └── TrainingError        a training run that cannot start or go on (no text, a damaged checkpoint)
     └── UnsupportedModelError   nothing is wrong with them, but Headlight cannot read them rightly, and says what it lacks
@@ -36,6 +37,10 @@ class UnknownNameError(HeadlightError, KeyError):
 
 class MissingModelError(HeadlightError, FileNotFoundError):
     """A registered model whose files are not installed; the message carries the command that brings them."""
+
+
+class ComputeError(HeadlightError, ConnectionError):
+    """What computes outside this process does not answer, or answers with what nobody understands; asking again may help."""
 
 
 class CheckpointError(HeadlightError, RuntimeError):

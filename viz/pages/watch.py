@@ -50,7 +50,7 @@ def _page() -> None:
         messages.info(markdown_text(" ".join(notes)), icon=":material/info:")
     choices = _settled(choices, model)
     with messages:
-        continuation = _continued(choices, model)
+        continuation = _continued(choices)
     choices = replace(choices, count=len(continuation.steps))
     if not _playing():  # while it plays, a history entry a token would bury the page before
         address.write(choices)
@@ -125,13 +125,13 @@ def _settled(choices: WatchChoices, model: Model) -> WatchChoices:
     return replace(choices, layer=layer, head=head)
 
 
-def _continued(choices: WatchChoices, model: Model) -> Continuation:
+def _continued(choices: WatchChoices) -> Continuation:
     """The continuation as far as it was asked for: kept between reruns, or written anew for another link."""
     key = (choices.text, choices.model, choices.temperature, choices.seed)
     kept = st.session_state.get(_KEPT)
     if kept is None or kept[0] != key or len(kept[1].steps) > choices.count:
-        tokens = store.engine().tokens(choices.model, choices.text)
-        kept = (key, Continuation(model, tokens, choices.temperature, choices.seed, watch=True))
+        fresh = store.engine().continuation(choices.model, choices.text, choices.temperature, choices.seed, watch=True)
+        kept = (key, fresh)
         st.session_state[_KEPT] = kept
     continuation: Continuation = kept[1]
     missing = choices.count - len(continuation.steps)
