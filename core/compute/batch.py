@@ -65,7 +65,8 @@ def _layer(model: Model, index: int, x: Tensor, params: Params, kept: Kept) -> T
     def attend(h: Tensor) -> Tensor:
         tensors = torch.vmap(project)(h)
         kept[index] = (plans[0], tensors)
-        return _fused(model, *(tensors[plans[0][name]] for name in ("q", "k", "v")), params)
+        q, k, v = (tensors[plans[0][name]] for name in ("q", "k", "v"))
+        return _fused(model, q, k, v, params)
 
     return model.block(x, params, attend)
 

@@ -15,8 +15,8 @@ import threading
 from dataclasses import dataclass, fields
 from typing import Any
 
-from core.compute import wire
 from core.compute.served import REFUSED
+from core.compute.wire import pack_error
 from core.compute.worker import Question, Worker
 from core.errors import ConfigError, HeadlightError, InputError, MissingModelError
 
@@ -50,7 +50,7 @@ class Cluster:
             if asked is None:
                 continue
             try:
-                found[f.name] = type(f.default)(asked)
+                found[f.name] = type(getattr(cls, f.name))(asked)
             except ValueError as error:
                 raise ConfigError(f"HEADLIGHT_CLUSTER_{f.name.upper()} ({asked!r}) must be a number") from error
         return cls(**found)
@@ -81,7 +81,7 @@ class Replica:
             asked, path = await request.json(), request.url.path
             answer = await (self._go_on(asked) if path == "/go-on" else self._run(asked))
         except HeadlightError as error:
-            return Response(wire.pack_error(error), REFUSED, media_type="application/json")
+            return Response(pack_error(error), REFUSED, media_type="application/json")
         return Response(answer, media_type="application/octet-stream", headers={"Headlight-Replica": str(os.getpid())})
 
     def check_health(self) -> None:
@@ -119,7 +119,7 @@ def start(cluster: Cluster, device: str | None = None) -> None:
         raise MissingModelError("Ray is not installed here: pip install -r requirements-ray.txt") from error
     _connect(ray, cluster)
     serve.start(proxy_location="HeadOnly", http_options={"host": cluster.host, "port": cluster.port})
-    deployment = serve.deployment(
+    deployment: Any = serve.deployment(
         Replica, name=NAME, max_ongoing_requests=8 * cluster.batch, health_check_period_s=5, health_check_timeout_s=20,
         graceful_shutdown_timeout_s=5, ray_actor_options={"num_cpus": cluster.cpus, "num_gpus": cluster.gpus},
         **cluster.scaling,

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from jaxtyping import Float
 from torch import Tensor
 
-from core.compute import wire
 from core.compute.base import Check, never
+from core.compute.wire import unpack, unpack_error, unpack_run
 from core.decoding import Decoder
 from core.errors import ComputeError, ConfigError, HeadlightError, InputError
 from core.model import Model, Readable
@@ -59,7 +59,7 @@ class Served:
         if not isinstance(model, Model):
             raise InputError(f"{model.title} is carried by transformers and runs in the app's own process only")
         asked = {"model": model.name, "ids": tokens.ids, "layers": None if layers is None else list(layers)}
-        return wire.unpack_run(self.ask("/run", asked, check), model, tokens)
+        return unpack_run(self.ask("/run", asked, check), model, tokens)
 
     def decoder(self, model: Readable, watch: bool) -> ServedDecoder:
         """A decoder whose caches are with a server."""
@@ -78,7 +78,7 @@ class Served:
             if status == 200:
                 return answer
             if status == REFUSED:
-                raise wire.unpack_error(answer)
+                raise unpack_error(answer)
             failures += 1
             if time.monotonic() > end:
                 raise ComputeError(_SILENT)
@@ -136,7 +136,7 @@ class ServedDecoder:
             raise InputError(f"{self.model.title} reads {self.model.context:,} tokens at most")
         reads = [*self._reads, ids]
         asked = {"model": self.model.name, "key": self._key, "reads": reads, "watch": self._watch}
-        meta, tensors = wire.unpack(self._served.ask("/go-on", asked))
+        meta, tensors = unpack(self._served.ask("/go-on", asked))
         self._reads, self._nbytes = reads, meta["nbytes"]
         self.weights = tuple(tensors[f"weights.{i}"] for i in range(meta["layers"]))
         return tensors["logits"]

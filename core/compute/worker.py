@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from core.compute import wire
 from core.compute.batch import batches, run_batch
+from core.compute.wire import pack, pack_run
 from core.decoding import Decoder
 from core.engine import Engine
 from core.errors import HeadlightError, InputError
@@ -75,7 +75,7 @@ class Worker:
             texts = [_tokens(model, q) for q in questions]
             layers = range(model.n_layers) if first.layers is None else first.layers
             with self._engine.alone():
-                return [wire.pack_run(result) for result in run_batch(model, texts, list(layers))]
+                return [pack_run(result) for result in run_batch(model, texts, list(layers))]
         except HeadlightError:
             # One of them is refused: each for itself, so that nobody pays for another's mistake.
             return [self._refused_or_alone(q) for q in questions]
@@ -89,7 +89,7 @@ class Worker:
     def _alone(self, model: Readable, question: Question) -> bytes | HeadlightError:
         try:
             with self._engine.alone():
-                return wire.pack_run(run(model, _tokens(model, question), question.layers))
+                return pack_run(run(model, _tokens(model, question), question.layers))
         except HeadlightError as error:
             return error
 
@@ -107,7 +107,7 @@ class Worker:
                 logits = decoder.read(_known(decoder.model, ids))
             self._shelve(key, reads, decoder)
         weights = {f"weights.{i}": t for i, t in enumerate(decoder.weights)}
-        return wire.pack({"nbytes": decoder.nbytes, "layers": len(weights)}, {"logits": logits, **weights})
+        return pack({"nbytes": decoder.nbytes, "layers": len(weights)}, {"logits": logits, **weights})
 
     def _shelve(self, key: str, reads: list[list[int]], decoder: Decoder) -> None:
         self._decoders[key] = (reads, decoder)
