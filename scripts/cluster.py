@@ -59,7 +59,7 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # its own session: what it started goes with it
 
 
 if __name__ == "__main__":

@@ -112,6 +112,10 @@ def start(cluster: Cluster, device: str | None = None) -> None:
     No usage statistics, no dashboard, nothing from the network. Raises MissingModelError where Ray is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Each replica listens on every address for other deployments' pickles; without the token they are not even read.
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if not cluster.address:  # all other ports of Ray on the loopback address alone, which it else does on macOS only
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
         from ray import serve
@@ -139,12 +143,13 @@ def _connect(ray: Any, cluster: Cluster) -> None:
     )  # fmt: skip
 
 
-def stop() -> None:
-    """Takes the deployment down, and the cluster if it was started here."""
+def stop(cluster: Cluster) -> None:
+    """Takes the deployment down; a cluster that was started here goes as a whole."""
     import ray
     from ray import serve
 
-    serve.shutdown()
+    if cluster.address:
+        serve.delete(NAME)
     ray.shutdown()
 
 
@@ -161,7 +166,7 @@ def main() -> int:
         signal.signal(number, lambda *_: over.set())
     print(f"computing servers: {cluster.replicas} replicas at http://{cluster.host}:{cluster.port}", flush=True)
     over.wait()
-    stop()
+    stop(cluster)
     return 0
 
 

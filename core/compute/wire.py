@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core import errors
 from core.compute.flat import flatten, unflatten
 from core.errors import ComputeError, HeadlightError
 from core.model import Model
@@ -69,9 +68,15 @@ def unpack_error(body: bytes) -> HeadlightError:
     """The same error; a class that `core.errors` does not have becomes a ComputeError."""
     try:
         told = json.loads(body)
-        kind, message = getattr(errors, str(told["error"]), None), str(told["message"])
+        kind, message = _kinds(HeadlightError).get(told["error"], ComputeError), str(told["message"])
     except (ValueError, KeyError, TypeError):
         return ComputeError("the computing servers refused without saying why")
-    if isinstance(kind, type) and issubclass(kind, HeadlightError):
-        return kind(message)
-    return ComputeError(message)
+    return kind(message)
+
+
+def _kinds(root: type[HeadlightError]) -> dict[str, type[HeadlightError]]:
+    """The classes of `core.errors` by name, from one of them down."""
+    found = {root.__name__: root}
+    for kind in root.__subclasses__():
+        found |= _kinds(kind)
+    return found

@@ -144,7 +144,7 @@ def test_an_encoder_cannot_be_continued_there_either() -> None:
 
 
 def test_checkpoints_of_ones_own_stay_in_the_process() -> None:
-    engine = Engine("cpu", compute=Served("http://127.0.0.1:9", patience=0), own_models=["here/own"])
+    engine = Engine("cpu", compute=Served("http://127.0.0.1:9", patience=0.0), own_models=["here/own"])
     assert isinstance(engine._compute("here/own"), InProcess) and isinstance(engine._compute("minilm"), Served)
     with pytest.raises(ComputeError):
         engine.run("mla-rope", "nobody listens there")
