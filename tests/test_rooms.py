@@ -94,6 +94,18 @@ def test_optional_packages_are_imported_by_the_hub_room_alone_and_only_when_used
         assert not whole or path.parent.name == "hub", f"{_name(path)} imports {', '.join(whole)}"
 
 
+def test_ray_is_imported_by_the_computing_servers_alone_and_only_when_used():
+    for path in _files("core") + _files("viz"):
+        whole, at_once = (
+            {name.partition(".")[0] for name in _imports(path, nodes)} & {"ray", "starlette"}
+            for nodes in (None, iter(_tree(path).body))
+        )
+        if path.is_relative_to(ROOT / "core"):
+            assert not whole or path == ROOT / "core/compute/ray_serve.py", f"{_name(path)} imports {', '.join(whole)}"
+            assert not at_once, f"{_name(path)} imports {', '.join(at_once)} as soon as it is imported"
+        assert "ray" not in whole or path == ROOT / "core/compute/ray_serve.py"
+
+
 def test_no_import_goes_round_in_a_circle():
     modules = {_name(path): path for path in _files()}
     edges = {name: (_imports(path, _running(_tree(path))) & modules.keys()) - {name} for name, path in modules.items()}

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from core import metrics
 from core.checkpoints.pretrained import cache_folder
+from core.compute import from_environment
 from core.decoding import Continuation
 from core.engine import Engine
 from core.errors import InputError, OverloadError
@@ -53,7 +54,7 @@ def engine() -> Engine:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--any-model", action="store_true")
     asked = parser.parse_known_args(sys.argv[1:])[0]
-    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model)
+    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model, compute=from_environment())
 
 
 def model(name: str) -> Readable:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import quality
 from core.checkpoints.sibling import read_card
-from core.decoding import Continuation, what_variants_keep
+from core.decoding import what_variants_keep
 from core.errors import InputError
 from core.lessons import shift
 from core.memory.precision import PRECISIONS
@@ -35,7 +35,7 @@ def cache(choices: Learning, look: Theme) -> Try:
     """A sentence continued by a small model, and the bytes its cache really holds."""
     controls.whole("Tokens written", "count", choices.count, 1, MOST_NEW, width=260)
     model = _own(_WRITER)
-    continuation = Continuation(model, store.engine().tokens(_WRITER, _PROMPT))
+    continuation = store.engine().continuation(_WRITER, _PROMPT)
     for _ in range(choices.count):
         store.advance(continuation)
     st.text(_PROMPT + "".join(step.text for step in continuation.steps))

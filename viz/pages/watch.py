@@ -51,7 +51,7 @@ def _page() -> None:
         messages.info(markdown_text(" ".join(notes)), icon=":material/info:")
     choices = _settled(choices, model)
     with messages:
-        continuation = _continued(choices, model)
+        continuation = _continued(choices)
     choices = replace(choices, count=len(continuation.steps))
     if not _playing():  # while it plays, a history entry a token would bury the page before
         address.write(choices)
@@ -126,13 +126,12 @@ def _settled(choices: WatchChoices, model: Model) -> WatchChoices:
     return replace(choices, layer=layer, head=head)
 
 
-def _continued(choices: WatchChoices, model: Model) -> Continuation:
+def _continued(choices: WatchChoices) -> Continuation:
     """The continuation as far as it was asked for: kept between reruns, or written anew for another link."""
     key = (choices.text, choices.model, choices.temperature, choices.seed)
 
     def anew() -> Continuation:
-        tokens = store.engine().tokens(choices.model, choices.text)
-        return Continuation(model, tokens, choices.temperature, choices.seed, watch=True)
+        return store.engine().continuation(choices.model, choices.text, choices.temperature, choices.seed, watch=True)
 
     if st.session_state.get(_KEPT) != key:
         store.forget(st.session_state.get(_KEPT))  # a visitor has one at a time
