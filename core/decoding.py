@@ -154,9 +154,13 @@ class Continuation:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held in this process: the caches' buffers, room for tokens to come included, and the weights that were watched."""
+        """Bytes held in this process: the caches' buffers, room for tokens to come included, and the watched weights."""
         watched = (weights for step in self.steps for weights in step.weights)
-        return self.decoder.reserved_nbytes + sum(t.numel() * t.element_size() for t in watched) + 2000 * (1 + len(self.steps))
+        return (
+            self.decoder.reserved_nbytes
+            + sum(t.numel() * t.element_size() for t in watched)
+            + 2000 * (1 + len(self.steps))
+        )
 
     @property
     def full(self) -> bool:

@@ -14,7 +14,6 @@ import torch
 
 from core.checkpoints.gguf_llama import Progress
 from core.compute import Compute, InProcess
-from core.compute import Compute, InProcess
 from core.decoding import Continuation
 from core.errors import ConfigError, InputError
 from core.long.document import cut
