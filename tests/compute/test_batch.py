@@ -25,7 +25,9 @@ def same_length(model: Model) -> list[Tokens]:
 
 def assert_same(one: Run, other: Run, tolerance: float) -> None:
     def close(a: torch.Tensor, b: torch.Tensor) -> bool:
-        return torch.allclose(a, b, rtol=tolerance, atol=tolerance)
+        # Of sums of large products: rounding is in proportion to what is added, not to what is left.
+        largest = float(a[a.isfinite()].abs().max().clamp(min=1.0))
+        return torch.allclose(a, b, rtol=tolerance, atol=tolerance * largest)
 
     assert one.tokens == other.tokens and list(one.layers) == list(other.layers)
     assert close(one.hidden, other.hidden)

@@ -31,7 +31,7 @@ def engine(cluster: SimpleNamespace) -> Engine:
 @pytest.mark.parametrize("name", ["minilm", "mla-rope"])
 def test_a_run_of_the_cluster_is_the_run_of_this_process(engine: Engine, name: str) -> None:
     there, here = engine.run(name, TEXT), run(engine.model(name), TEXT)
-    assert_same(here, there, 1e-6)
+    assert_same(here, there, 5e-6)  # another number of threads adds up in another order
     there = engine.run(name, TEXT, [2])
     assert list(there.layers) == [2]
 
