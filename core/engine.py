@@ -15,10 +15,10 @@ import torch
 from core.checkpoints.gguf_llama import Progress
 from core.compute import Compute, InProcess
 from core.decoding import Continuation
-from core.errors import ConfigError, InputError
+from core.errors import BusyError, ConfigError, InputError
 from core.long.document import cut
 from core.measured.timing import Measurement, Timing
-from core.metrics import request
+from core.metrics import TURNED_AWAY, request
 from core.model import Model, Readable, run, within
 from core.overload import Check, with_room
 from core.overload import within as within_seconds
@@ -179,9 +179,18 @@ class Engine:
 
         Raises BusyError, TooLongError, OutOfMemoryError (after what can be made again was let go), and what check raises.
         """
-        with (self._running if here else self._elsewhere).turn(caller):
-            check = within_seconds(float(self.settings.requests.seconds), caller.check)
-            return with_room(lambda: work(check), self.let_go)
+        try:
+            with (self._running if here else self._elsewhere).turn(caller):
+                check = within_seconds(float(self.settings.requests.seconds), caller.check)
+                return with_room(lambda: work(check), self.let_go)
+        except BusyError:
+            TURNED_AWAY.labels("queue").inc()
+            raise
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return self._running.waiting + self._elsewhere.waiting
 
     def when_short(self, let_go: Callable[[], None]) -> None:
         """Somebody who keeps what can be made again says how to drop it when memory runs out."""

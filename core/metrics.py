@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 from prometheus_client.process_collector import ProcessCollector
 
-from core.errors import ConfigError, HeadlightError
+from core.errors import BusyError, ComputeError, ConfigError, HeadlightError, OutOfMemoryError, TooLongError
 
 disable_created_metrics()  # a second series for each, which nobody reads
 REGISTRY = CollectorRegistry()
@@ -39,13 +39,17 @@ OPEN = Gauge("headlight_pages_open", "Pages that visitors have open (websockets)
 WAITING = Gauge("headlight_requests_waiting", "Requests that wait for the device", registry=REGISTRY)
 TURNED_AWAY = Counter("headlight_turned_away", "Requests that were not begun", ["reason"], registry=REGISTRY)
 
+# What an operator may want to change something about; every other HeadlightError is "refused".
+OVERLOADED = {BusyError: "busy", TooLongError: "too_long", OutOfMemoryError: "no_memory", ComputeError: "unanswered"}
+
 log = logging.getLogger("headlight")
 
 
 @dataclass
 class Seen:
     """One request, while it runs. tokens: how many it read; outcome: "ok" unless it says or raises otherwise: "kept" (it was
-    there already), "refused" (a HeadlightError), "left" (nobody waits for it any more), "failed"; error: the class raised.
+    there already), "refused" (a HeadlightError), one of OVERLOADED, "left" (nobody waits for it any more), "failed". error: the
+    class raised.
     """
 
     kind: str
@@ -78,7 +82,7 @@ def request(kind: str, *, page: str = "", model: str = "", logged: bool = True) 
 def _outcome(error: BaseException) -> str:
     # What Streamlit stops a script with, and what ends a process, is no Exception.
     if isinstance(error, HeadlightError):
-        return "refused"
+        return OVERLOADED.get(type(error), "refused")
     return "failed" if isinstance(error, Exception) else "left"
 
 

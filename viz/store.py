@@ -54,7 +54,9 @@ def engine() -> Engine:
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--any-model", action="store_true")
     asked = parser.parse_known_args(sys.argv[1:])[0]
-    return Engine(asked.device, own_models=asked.model, any_model=asked.any_model, compute=from_environment())
+    made = Engine(asked.device, own_models=asked.model, any_model=asked.any_model, compute=from_environment())
+    metrics.WAITING.set_function(lambda: made.waiting)
+    return made
 
 
 def model(name: str) -> Readable:

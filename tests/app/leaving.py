@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from app import app
+from core import metrics
 from tests.browser import free_port
 from viz import store
 from viz.uploads import kept
@@ -109,9 +110,11 @@ async def scene(gate: Gate) -> dict[str, object]:
     box = await told(three, lambda message: message.delta.new_element.text_input.id.endswith("-text"))
     await told(three, says("2 before you"))
     seen["waiting"] = turns.waiting
+    seen["waiting, counted"] = metrics.REGISTRY.get_sample_value("headlight_requests_waiting")
     await ask(four, "a cow")
     busy = await told(four, says("2 requests are waiting already"))
     seen["busy"] = busy.delta.new_element.alert.body.replace("\\", "")
+    seen["turned away, counted"] = metrics.REGISTRY.get_sample_value("headlight_turned_away_total", {"reason": "queue"})
     await told(four, says("Try again"))
     await told(four, finished)
     await edit(three, box, "a newer text of the third")

@@ -26,6 +26,7 @@ def seen() -> dict[str, object]:
 
 
 def test_who_waits_reads_how_many_are_before_him(seen: dict[str, object]) -> None:
+    assert seen["waiting, counted"] == 2 and seen["turned away, counted"] == 1
     assert seen["waiting"] == 2  # told only after both have read "1 before you" and "2 before you"
 
 

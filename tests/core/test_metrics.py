@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from core import metrics
-from core.errors import ConfigError, InputError
+from core.errors import BusyError, ComputeError, ConfigError, InputError, OutOfMemoryError, TooLongError
 from core.version import commit, version
 
 
@@ -48,7 +48,15 @@ def test_a_request_is_counted_timed_and_logged_once(lines):
 
 @pytest.mark.parametrize(
     ("error", "outcome"),
-    [(InputError("a text"), "refused"), (ValueError("a text"), "failed"), (GeneratorExit("x"), "left")],
+    [
+        (InputError("a text"), "refused"),
+        (BusyError("a text"), "busy"),
+        (TooLongError("a text"), "too_long"),
+        (OutOfMemoryError("a text"), "no_memory"),
+        (ComputeError("a text"), "unanswered"),
+        (ValueError("a text"), "failed"),
+        (GeneratorExit("x"), "left"),
+    ],
 )
 def test_what_is_raised_goes_on_and_is_told_by_its_class_alone(lines, error, outcome):
     with pytest.raises(type(error)), metrics.request("run", page="raised", model="m"):
