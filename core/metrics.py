@@ -40,7 +40,12 @@ WAITING = Gauge("headlight_requests_waiting", "Requests that wait for the device
 TURNED_AWAY = Counter("headlight_turned_away", "Requests that were not begun", ["reason"], registry=REGISTRY)
 
 # What an operator may want to change something about; every other HeadlightError is "refused".
-OVERLOADED = {BusyError: "busy", TooLongError: "too_long", OutOfMemoryError: "no_memory", ComputeError: "unanswered"}
+OVERLOADED: dict[type[HeadlightError], str] = {
+    BusyError: "busy",
+    TooLongError: "too_long",
+    OutOfMemoryError: "no_memory",
+    ComputeError: "unanswered",
+}
 
 log = logging.getLogger("headlight")
 
