@@ -8,7 +8,7 @@ from importlib.metadata import version as installed
 import streamlit as st
 
 from core.errors import HeadlightError
-from core.registry import SIBLINGS
+from core.registry import SIBLINGS, ModelRow
 from core.version import commit, version
 from viz import store
 from viz.text import markdown_text
@@ -43,7 +43,7 @@ def _page() -> None:
     st.markdown("#### This server")
     _facts(_server())
     st.markdown("#### Models")
-    _models()
+    _facts(_models())
     st.markdown("#### Limits")
     _facts(_limits())
     st.markdown("#### Privacy")
@@ -62,32 +62,32 @@ def _server() -> dict[str, str]:
 
 
 def _limits() -> dict[str, str]:
-    limits = store.engine().limits
+    settings = store.engine().settings
+    text, requests = settings.text, settings.requests
     return {
-        "A sentence": f"{limits.max_tokens:,} tokens, {limits.max_characters:,} characters",
-        "A long text": f"{limits.long_tokens:,} tokens, {limits.long_characters:,} characters",
-        "An uploaded file": f"{st.get_option('server.maxUploadSize')} MB",
+        "A sentence": f"{text.max_tokens:,} tokens, {text.max_characters:,} characters",
+        "A long text": f"{text.long_tokens:,} tokens, {text.long_characters:,} characters",
+        "An uploaded file": f"{max(settings.uploads.text_bytes, settings.uploads.config_bytes) / 2**20:.3g} MB",
+        "A request": f"computes for {requests.seconds:,} seconds at most, once its turn has come",
+        "Waiting for a turn": f"{requests.waiting:,} requests, {requests.waiting_of_one:,} of each visitor",
+        "Pages open at once": f"{settings.sessions.open:,}",
     }
 
 
 def _facts(facts: dict[str, str]) -> None:
-    st.table([{"": name, " ": told} for name, told in facts.items()], hide_header=True, border="horizontal")
+    rows = [{"": markdown_text(name), " ": markdown_text(told)} for name, told in facts.items()]
+    st.table(rows, hide_header=True, border="horizontal")
 
 
-def _models() -> None:
-    rows = [
-        {
-            "model": row.title,
-            "what it is": row.about,
-            "weights from": row.source or "its operator",
-            "licence": row.licence or "see its source",
-            "here": "yes" if row.installed else "no",
-        }
-        for name, row in store.engine().rows.items()
-        if name not in SIBLINGS
-    ]
-    there = [row for row in SIBLINGS.values() if row.installed]
-    one = next(iter(SIBLINGS.values()))
-    siblings = {"model": f"the siblings ({len(there)})", "what it is": one.about, "weights from": one.source,
-                "licence": one.licence, "here": "yes" if there else "no"}  # fmt: skip
-    st.dataframe([*rows, siblings], hide_index=True)
+def _models() -> dict[str, str]:
+    engine = store.engine()
+    found = {row.title: _weights(row) for name, row in engine.rows.items() if name not in SIBLINGS}
+    offered = [row for name, row in SIBLINGS.items() if name in engine.rows]
+    if offered:
+        found[f"{len(offered)} siblings"] = _weights(offered[0])
+    return found
+
+
+def _weights(row: ModelRow) -> str:
+    there = "" if row.installed else " Not on this server."
+    return f"{row.about}. Weights from {row.source or 'its operator'}, {row.licence or 'licence: see there'}.{there}"
