@@ -30,7 +30,11 @@ def alone() -> None:
 def opened() -> dict[str, str]:
     page = AppTest.from_function(alone, default_timeout=60).run()
     assert not page.exception and not page.error
-    return {str(name): str(told).replace("\\", "") for table in page.table for name, told in table.value.itertuples(index=False)}
+    return {
+        str(name): str(told).replace("\\", "")
+        for table in page.table
+        for name, told in table.value.itertuples(index=False)
+    }
 
 
 def test_it_says_what_runs_here(anew):

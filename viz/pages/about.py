@@ -90,4 +90,4 @@ def _models() -> dict[str, str]:
 
 def _weights(row: ModelRow) -> str:
     there = "" if row.installed else " Not on this server."
-    return f"{row.about}. Weights from {row.source or 'its operator'}, {row.licence or 'licence: see there'}.{there}"
+    return f"{row.about}. Weights: {row.source or "its operator's"}, {row.licence or 'licence: see there'}.{there}"
