@@ -89,5 +89,5 @@ def _models() -> dict[str, str]:
 
 
 def _weights(row: ModelRow) -> str:
-    there = "" if row.installed else " Not on this server."
-    return f"{row.about}. Weights: {row.source or "its operator's"}, {row.licence or 'licence: see there'}.{there}"
+    source, licence = row.source or "its operator's", row.licence or "licence: see there"
+    return f"{row.about}. Weights: {source}, {licence}." + ("" if row.installed else " Not on this server.")
