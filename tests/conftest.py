@@ -15,6 +15,9 @@ from hypothesis import settings
 
 from core import load_model
 from core.model import Model
+from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
+
+__all__ = ["address", "browser", "open_page"]
 
 # The same examples every time, however slow the machine; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

@@ -107,7 +107,8 @@ def test_without_memory_a_page_says_so_once_and_the_next_request_works(path: str
     if path == "watch":
         link["count"] = "2"
     with monkeypatch.context() as patch:
-        patch.setattr("core.engine.run", lacking)
+        for room in ("engine", "compute.in_process"):
+            patch.setattr(f"core.{room}.run", lacking)
         patch.setattr("core.decoding.Decoder.read", lacking)
         app = page(path, **link)
     assert not app.exception

@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, expect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.visitor import Visitor, apart
-from tests.app.conftest import browser  # noqa: F401  # the session's one Chromium
 from tests.browser import free_port
 from tests.faults.servers import start
 
@@ -56,7 +55,7 @@ def test_a_server_that_is_asked_to_go_ends_with_0_and_leaves_nobody_waiting(tmp_
 
 
 @pytest.mark.browser
-def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Browser, tmp_path: Path) -> None:  # noqa: F811
+def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Browser, tmp_path: Path) -> None:
     port = free_port()
     process = start(port, tmp_path / "log")
     context = browser.new_context()
@@ -74,11 +73,11 @@ def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Bro
         process = start(port, tmp_path / "log")
         expect(box).to_be_enabled(timeout=60_000)  # the page has found its new server by itself
         page.wait_for_function(
-            "window.states.includes('running') && window.states.at(-1) === 'notRunning'", timeout=60_000
+            "() => window.states.includes('running') && window.states.at(-1) === 'notRunning'", timeout=60_000
         )
         expect(box).to_have_value("A dog saw a cat", timeout=60_000)
         box.fill("A dog saw a green bird")
-        page.wait_for_function("document.location.search.includes('green')", timeout=60_000)
+        page.wait_for_function("() => document.location.search.includes('green')", timeout=60_000)
         assert "layer=2" in page.url and "head=7" in page.url and "model=minilm" in page.url
         expect(page.locator(".st-key-strip")).to_contain_text("green", timeout=60_000)
         assert page.locator(".stException").count() == 0

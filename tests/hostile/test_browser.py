@@ -8,12 +8,11 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.conftest import address, browser, open_page  # noqa: F401
 from tests.hostile import making
 from tests.hostile.making import EVIL, TIMES
 
 LINKS, A_LINK = 6, 83  # links that are opened, and sentences typed on each: 504 together
-REST = "document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
+REST = "() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
 # Anything that was made from a visitor's text and is no text: elements, addresses and attributes that hold it.
 MADE = f"""() => [...document.querySelectorAll('img, script, iframe, svg, a, b, h1, h2, [onerror], [onload]')].filter(
     e => /{EVIL}/.test(e.getAttribute('src') || '') || /{EVIL}/.test(e.getAttribute('href') || '')
@@ -23,7 +22,7 @@ MADE = f"""() => [...document.querySelectorAll('img, script, iframe, svg, a, b, 
 
 @pytest.mark.browser
 @pytest.mark.timeout(600 * TIMES)  # a busy machine draws two pictures a second
-def test_hostile_sentences_and_links_leave_the_page_whole(open_page) -> None:  # noqa: F811
+def test_hostile_sentences_and_links_leave_the_page_whole(open_page) -> None:
     rng = random.Random("browser")
     page: Page = open_page(path="")
     dialogs: list[str] = []

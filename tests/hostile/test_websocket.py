@@ -1,6 +1,5 @@
 """What is no message, the wrong one, or far too much of one, sent to a live server: others go on, nothing grows."""
 
-# ruff: noqa: F811
 from __future__ import annotations
 
 import asyncio
@@ -13,7 +12,6 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import WebSocketException
 
 from benchmarks.visitor import Visitor, apart
-from tests.app.conftest import address  # noqa: F401  # the session's one server
 from tests.hostile import making
 from tests.hostile.making import TIMES
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.conftest import address, browser, open_page
 from tests.browser import free_port, server
 
-__all__ = ["address", "browser", "open_page"]
 PUBLIC = "https://heads.example.org/see"
 
 
