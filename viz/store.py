@@ -47,8 +47,6 @@ _LAST = "store:last"  # session: model -> the last text that it read for this vi
 def engine() -> Engine:
     """The process's engine, from what stands after `--` on the command line: --device (the best there is otherwise),
     --model PATH_OR_ID (again for each one more), --any-model (visitors may name others)."""
-    # A page's first parts go out to the browser while its later parts are still being made.
-    sys.setswitchinterval(0.001)
     parser = argparse.ArgumentParser(prog="streamlit run app.py --", add_help=False)
     parser.add_argument("--device")
     parser.add_argument("--model", action="append", default=[])

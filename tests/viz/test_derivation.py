@@ -57,18 +57,18 @@ def test_a_masked_part_of_the_row_is_blank_and_a_masked_cell_says_so(smollm2, se
 
 def test_the_bars_are_the_numbers(result):
     numbers = cell(result.layers[LAYER], HEAD, QUERY, KEY)
-    shown = [bar.y for bar in score_bars(numbers).data]
+    shown = [bar.y for bar in score_bars(numbers).figure().data]
     for values, expected in zip(shown, (numbers.q, numbers.k, numbers.q * numbers.k), strict=True):
         np.testing.assert_array_equal(values, expected)
     assert float(shown[2].sum()) == pytest.approx(numbers.product, rel=1e-4, abs=1e-4)
-    shown = [bar.y for bar in value_bars(numbers).data]
+    shown = [bar.y for bar in value_bars(numbers).figure().data]
     for values, expected in zip(shown, (numbers.v, numbers.weight * numbers.v, numbers.mixed), strict=True):
         np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
 def test_the_row_is_shown_token_by_token_with_the_key_in_its_colour(result):
     numbers = cell(result.layers[LAYER], HEAD, QUERY, KEY)
-    figure = row_bars(numbers, result, KEY)
+    figure = row_bars(numbers, result, KEY).figure()
     for bar, row in zip(figure.data, (numbers.scores, numbers.weights), strict=True):
         np.testing.assert_array_equal(bar.y, row.astype(np.float32))
         colours = list(bar.marker.color)
@@ -79,7 +79,7 @@ def test_the_row_is_shown_token_by_token_with_the_key_in_its_colour(result):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_becomes_markup_in_the_row(smollm2, text):
     result = run(smollm2, text, layers=[LAYER])
-    figure = row_bars(cell(result.layers[LAYER], HEAD, 0, 0), result, 0)
+    figure = row_bars(cell(result.layers[LAYER], HEAD, 0, 0), result, 0).figure()
     assert all(not set(label) & set("<>$") for label in figure.layout.xaxis.ticktext or ())
     assert {bar.hovertemplate for bar in figure.data} == {
         f"%{{x}}: %{{y:.4f}}<extra>{name}</extra>" for name in ("score", "weight")
@@ -88,7 +88,7 @@ def test_no_text_becomes_markup_in_the_row(smollm2, text):
 
 def test_a_long_row_is_numbered_instead_of_named(minilm):
     result = run(minilm, "street " * (MAX_NAMES + 5), layers=[LAYER])
-    figure = row_bars(cell(result.layers[LAYER], 0, 1, 1), result, 1)
+    figure = row_bars(cell(result.layers[LAYER], 0, 1, 1), result, 1).figure()
     assert figure.layout.xaxis.ticktext is None
 
 

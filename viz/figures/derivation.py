@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from core.types import Run, Trace
+from viz.figures.drawing import Drawing
 from viz.text import label_room, labels
 from viz.theme import LIGHT, Theme
 
@@ -76,7 +76,7 @@ def cell(trace: Trace, head: int, query: int, key: int) -> Cell:
     )
 
 
-def score_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
+def score_bars(numbers: Cell, *, theme: Theme = LIGHT) -> Drawing:
     """Query, key and their product, dimension by dimension; the product's bars add up to q·k."""
     panels: Panels = (
         ("q", numbers.q, theme.query),
@@ -86,14 +86,14 @@ def score_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
     return _panels(panels, "dimension of the head", None, theme)
 
 
-def row_bars(numbers: Cell, result: Run, key: int, *, theme: Theme = LIGHT) -> go.Figure:
+def row_bars(numbers: Cell, result: Run, key: int, *, theme: Theme = LIGHT) -> Drawing:
     """The query's whole row before and after the softmax, token by token; the picked key in its colour."""
     colours = [theme.key if i == key else theme.query for i in range(len(numbers.scores))]
     panels: Panels = (("score", numbers.scores, colours), ("weight", numbers.weights, colours))
     return _panels(panels, "key, looked at", labels(result.tokens.pieces, 14), theme)
 
 
-def value_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
+def value_bars(numbers: Cell, *, theme: Theme = LIGHT) -> Drawing:
     """The key's value, its share in the head's output (weight x value), and the output that all keys add up to."""
     panels: Panels = (
         ("v", numbers.v, theme.value),
@@ -103,14 +103,14 @@ def value_bars(numbers: Cell, *, theme: Theme = LIGHT) -> go.Figure:
     return _panels(panels, "dimension of the head", None, theme)
 
 
-def _panels(panels: Panels, x_title: str, names: list[str] | None, theme: Theme) -> go.Figure:
+def _panels(panels: Panels, x_title: str, names: list[str] | None, theme: Theme) -> Drawing:
     bars, axes = [], {}
     for index, (name, values, colour) in enumerate(panels):
         axis = str(index + 1) if index else ""
         top = 1 - index / len(panels)
         axes[f"yaxis{axis}"] = {
             "domain": [top - 0.82 / len(panels), top],
-            "title": name,
+            "title": {"text": name},
             "nticks": 4,
             "automargin": False,
         }
@@ -119,10 +119,12 @@ def _panels(panels: Panels, x_title: str, names: list[str] | None, theme: Theme)
              "marker": {"color": colour, "line": {"width": 0}}, "hovertemplate": "%{x}: %{y:.4f}<extra>" + name + "</extra>"}
         )  # fmt: skip
     room = label_room(names, 12) if names and len(names) <= MAX_NAMES else 16
-    x = {"title": x_title, "anchor": f"y{len(panels)}", "showgrid": False, "automargin": False} | _ticks(names)
+    x = {"title": {"text": x_title}, "anchor": f"y{len(panels)}", "showgrid": False, "automargin": False} | _ticks(
+        names
+    )
     margin = {"t": 8, "l": 60, "r": 8, "b": room + 30}
     height = 100 * len(panels) + 38 + room
-    return go.Figure(bars, theme.layout(xaxis=x, margin=margin, height=height, showlegend=False, **axes))
+    return Drawing(bars, theme.layout(xaxis=x, margin=margin, height=height, showlegend=False, **axes))
 
 
 def _ticks(names: list[str] | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from core.errors import InputError
 from core.types import Run
+from viz.figures.drawing import Drawing
 from viz.text import label_room, labels, shorten_label
 from viz.theme import LIGHT, Theme
 
@@ -23,6 +24,11 @@ def head_map(result: Run, layer: int, head: int, *, skip_first: bool = False, th
     token but the first (numbers stay as they are, the legend says so). Raises InputError for a layer that was not
     traced and a head that does not exist.
     """
+    return head_drawing(result, layer, head, skip_first=skip_first, theme=theme).figure()
+
+
+def head_drawing(result: Run, layer: int, head: int, *, skip_first: bool = False, theme: Theme = LIGHT) -> Drawing:
+    """The same, to be drawn by `chart`."""
     trace = result.layers[layer]
     if not 0 <= head < trace.n_heads:
         raise InputError(f"head {head} does not exist: layer {layer} has heads 0 to {trace.n_heads - 1}")
@@ -44,23 +50,23 @@ def colour_top(weights: np.ndarray, skip_first: bool) -> float:
     return float(rest.max()) or 1.0
 
 
-def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool, theme: Theme) -> go.Figure:
-    heat = go.Heatmap(
-        z=weights,
-        zmin=0,
-        zmax=colour_top(weights, skip_first),
-        colorscale=theme.colorscale,
-        hoverongaps=False,
-        hovertemplate="%{y} looks at %{x}: %{z:.3f}<extra></extra>",
-        colorbar=_legend(skip_first),
-        xgap=1 if len(names) <= 40 else 0,
-        ygap=1 if len(names) <= 40 else 0,
-    )
+def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool, theme: Theme) -> Drawing:
+    heat = {
+        "type": "heatmap",
+        "z": weights,
+        "zmin": 0,
+        "zmax": colour_top(weights, skip_first),
+        "colorscale": theme.colorscale,
+        "hoverongaps": False,
+        "hovertemplate": "%{y} looks at %{x}: %{z:.3f}<extra></extra>",
+        "colorbar": _legend(skip_first),
+        "xgap": 1 if len(names) <= 40 else 0,
+        "ygap": 1 if len(names) <= 40 else 0,
+    }
     # Hovering names a token by the tick labels of the trace's own axes, which are complete and hidden; what is drawn
     # beside the map are the labels of two axes laid over them, thinned to what fits.
-    shown = go.Scatter(
-        x=[0], y=[0], xaxis="x2", yaxis="y2", mode="markers", opacity=0, hoverinfo="skip", showlegend=False
-    )
+    shown = {"type": "scatter", "x": [0], "y": [0], "xaxis": "x2", "yaxis": "y2", "mode": "markers", "opacity": 0,
+             "hoverinfo": "skip", "showlegend": False}  # fmt: skip
     size, beside = len(names), _beside(names)
     square = {"range": [-0.5, size - 0.5], "showgrid": False, "constrain": "domain", "automargin": False}
     reverse = square | {"range": [size - 0.5, -0.5]}
@@ -79,7 +85,7 @@ def _figure(weights: np.ndarray, names: list[str], title: str, skip_first: bool,
         # Margins from the labels' estimated widths: measuring them would cost the browser a second drawing.
         margin={"t": 40, "l": room + 32, "b": room + 32 + LEGEND, "r": 8},
     )
-    return go.Figure([heat, shown], layout)
+    return Drawing([heat, shown], layout)
 
 
 def _beside(names: list[str]) -> dict[str, Any]:

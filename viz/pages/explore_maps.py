@@ -8,7 +8,8 @@ from core.types import Run, Trace
 from viz.address import explore as address
 from viz.components.chart import chart
 from viz.components.head_grid import head_grid
-from viz.figures import head_map, head_maps
+from viz.figures import head_maps
+from viz.figures.head_map import head_drawing
 from viz.figures.summary import cell_sentence, head_sentence
 from viz.theme import Theme
 from viz.view import View
@@ -44,7 +45,7 @@ def _latent(trace: Trace) -> str | None:
 
 
 def _large(result: Run, view: View, look: Theme) -> None:
-    figure = head_map(result, view.layer, view.head, skip_first=view.skip_first, theme=look)
+    figure = head_drawing(result, view.layer, view.head, skip_first=view.skip_first, theme=look)
     summary = head_sentence(result, view.layer, view.head, view.query)
     sentence = cell_sentence(result, view.layer, view.head, view.query, view.key)
     size = len(result.tokens)

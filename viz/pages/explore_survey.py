@@ -9,7 +9,7 @@ from core.types import Run
 from viz.address import explore as address
 from viz.address import mirror
 from viz.components.chart import chart
-from viz.figures import survey_map
+from viz.figures.survey_map import survey_drawing
 from viz.theme import Theme
 from viz.view import View
 
@@ -26,7 +26,7 @@ def draw(result: Run, view: View, look: Theme) -> None:
         everyone = view.everyone and view.measure != "weight"
         values = survey(result, view.measure, None if everyone else view.query, view.key)
         _ranking(ranked(values, TOP), MEASURES[view.measure].unit, view)
-        figure = survey_map(
+        figure = survey_drawing(
             values.cpu().numpy(), MEASURES[view.measure].unit, chosen=(view.layer, view.head), theme=look
         )
         shape = (values.shape[0], values.shape[1])

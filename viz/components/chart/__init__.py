@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from viz.components.packing import pack
 from viz.components.parts import on_pick_change, picked_cell, register
+from viz.figures.drawing import Drawing
 
 _mount = register("chart", isolate_styles=False)
 
@@ -28,7 +29,7 @@ class Area:
 
 
 def chart(
-    figure: go.Figure,
+    figure: go.Figure | Drawing,
     *,
     key_name: str,
     alt: str,
@@ -55,8 +56,8 @@ def chart(
     if areas:
         shape = len(areas), max(area.columns for area in areas)
     meta = {
-        "figure": figure.to_json(validate=False),
-        "height": figure.layout.height or 450,
+        "figure": figure.to_json() if isinstance(figure, Drawing) else figure.to_json(validate=False),
+        "height": (figure.height if isinstance(figure, Drawing) else figure.layout.height) or 450,
         "alt": alt,
         "file_name": file_name,
         "shape": None if shape is None else [int(n) for n in shape],
