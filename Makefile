@@ -33,7 +33,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
-	@exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
+	@MALLOC_ARENA_MAX=$${MALLOC_ARENA_MAX:-2} exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
 		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
 
 install: $(STAMPS)/models ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)

@@ -77,7 +77,7 @@ class Exports:
 class Caches:
     """Bytes that each cache holds at most, of all visitors together; `readings` are on disk, the others in memory."""
 
-    runs: int = _whole(256 * MIB, 0, 10**13)
+    runs: int = _whole(192 * MIB, 0, 10**13)
     held: int = _whole(8 * MIB, 0, 10**13)
     samples: int = _whole(64 * MIB, 0, 10**13)
     continuations: int = _whole(192 * MIB, 0, 10**13)
