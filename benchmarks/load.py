@@ -229,7 +229,9 @@ def main() -> int:
         found = asyncio.run(measure(address, options))
     print(f"\n{platform.machine()}, {psutil.cpu_count()} cores, load {psutil.getloadavg()[0]:.1f} at the end")
     if options.json:
-        options.json.write_text(json.dumps([asdict(replace(m, errors=dict(m.errors))) for m in found]), encoding="utf-8")
+        options.json.write_text(
+            json.dumps([asdict(replace(m, errors=dict(m.errors))) for m in found]), encoding="utf-8"
+        )
     return 1 if any(m.errors for m in found) else 0
 
 

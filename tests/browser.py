@@ -39,7 +39,11 @@ def server(log: Path, path: str = "", **environment: str) -> Iterator[str]:
     ]  # fmt: skip
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env={"MALLOC_ARENA_MAX": "2"} | os.environ | environment
+            command,
+            cwd=ROOT,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={"MALLOC_ARENA_MAX": "2"} | os.environ | environment,
         )
         try:
             _wait_until_healthy(f"http://127.0.0.1:{port}{path}/_stcore/health", process, log)
