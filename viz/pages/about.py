@@ -67,7 +67,7 @@ def _limits() -> dict[str, str]:
     return {
         "A sentence": f"{text.max_tokens:,} tokens, {text.max_characters:,} characters",
         "A long text": f"{text.long_tokens:,} tokens, {text.long_characters:,} characters",
-        "An uploaded file": f"{max(settings.uploads.text_bytes, settings.uploads.config_bytes) / 2**20:.3g} MB",
+        "An uploaded file": f"{max(settings.uploads.text_bytes, settings.uploads.config_bytes) / 2**20:.3g} MiB",
         "A request": f"computes for {requests.seconds:,} seconds at most, once its turn has come",
         "Waiting for a turn": f"{requests.waiting:,} requests, {requests.waiting_of_one:,} of each visitor",
         "Pages open at once": f"{settings.sessions.open:,}",
