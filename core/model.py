@@ -200,7 +200,11 @@ def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None
 
 def embed(model: Model, ids: Tensor, start: int = 0) -> Float[Tensor, "seq d_model"]:
     """The residual stream before the first layer: token vectors, positions where the encoding acts there, BERT's norm."""
-    x = model.position.at_input(model.embedding[ids], positions(start, len(ids), ids.device))
+    return embedding_norm(model, model.position.at_input(model.embedding[ids], positions(start, len(ids), ids.device)))
+
+
+def embedding_norm(model: Model, x: Float[Tensor, "*lead d_model"]) -> Float[Tensor, "*lead d_model"]:
+    """BERT's norm of what goes into the first layer; x itself where a model has none."""
     return (
         layer_norm(x, model.top, "embedding_layernorm", model.eps) if "embedding_layernorm.weight" in model.top else x
     )

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from core.errors import BusyError
 
-LOOK = (
-    0.4  # seconds between two looks of somebody who waits: is he still there, has his place changed. A hundred who look
-)
-# ten times a second take a tenth of the interpreter from the one who computes.
+# Seconds between two looks of somebody who waits: is he still there, has his place changed. Each look takes the interpreter
+# from the one who computes.
+LOOK = 0.4
 TELL = 1.0  # seconds between two places that he is shown
 PATIENCE = 0.5  # seconds before a place is shown: most waits are shorter, and what flickers by says nothing
 

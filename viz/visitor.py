@@ -63,6 +63,15 @@ def refused(error: HeadlightError, key_name: str, then: str = "", icon: str = ":
         st.button("Try again", key=f"{key_name}_again", icon=":material/refresh:")
 
 
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Around a whole page: what Headlight refuses on purpose becomes one line."""
+    try:
+        yield
+    except HeadlightError as error:
+        st.error(markdown_text(str(error)), icon=":material/error:")
+
+
 def let_in(most: int) -> bool:
     """Whether this visitor has a place among the pages that may be open at once; who has one keeps it."""
     if _IN not in st.session_state:

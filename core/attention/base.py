@@ -157,17 +157,19 @@ class Attention(ABC):
 
 
 def fused_heads(
-    q: Float[Tensor, "n_heads q_len qk_head_dim"],
-    k: Float[Tensor, "n_kv_heads kv_len qk_head_dim"],
-    v: Float[Tensor, "n_kv_heads kv_len v_head_dim"],
+    q: Float[Tensor, "*batch n_heads q_len qk_head_dim"],
+    k: Float[Tensor, "*batch n_kv_heads kv_len qk_head_dim"],
+    v: Float[Tensor, "*batch n_kv_heads kv_len v_head_dim"],
     mask: Tensor | None,
     causal: bool,
     scale: float,
-) -> Float[Tensor, "n_heads q_len v_head_dim"]:
+) -> Float[Tensor, "*batch n_heads q_len v_head_dim"]:
     """softmax(q kᵀ · scale + mask) v by torch's fused attention. causal: the square triangle, left to the kernel.
 
-    mask: True where a query may look, or numbers to add; (q_len, kv_len) or one a head.
+    mask: True where a query may look, or numbers to add; (q_len, kv_len) or one a head. batch: one axis of texts, or none.
     """
+    if q.dim() == 3:  # the kernel takes four axes
+        return fused_heads(q[None], k[None], v[None], mask, causal, scale)[0]
     width = v.shape[-1]
     # Where values are narrower or wider than queries and keys (MLA), torch would fall back to holding all weights.
     wide = max(width, q.shape[-1])
@@ -175,8 +177,8 @@ def fused_heads(
     if mask is not None and mask.dim() == 3:
         mask = mask[None]  # the kernel takes two axes or four
     return F.scaled_dot_product_attention(
-        q[None], k[None], v[None], attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[0] != k.shape[0]
-    )[0, ..., :width]
+        q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+    )[..., :width]
 
 
 def linear(x: Float[Tensor, "*lead in_dim"], params: Params, name: str) -> Float[Tensor, "*lead out_dim"]:

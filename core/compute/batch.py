@@ -10,13 +10,12 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from core.attention import Attention
-from core.attention.base import Params, linear
+from core.attention.base import Params, fused_heads, linear
 from core.cache import KVCache
 from core.compute.flat import Plan, flatten, unflatten
-from core.model import Model, final_norm, layer_norm
+from core.model import Model, embedding_norm, final_norm
 from core.types import Run, Tokens, Traces, positions
 
 Kept = dict[int, tuple[Plan, tuple[Tensor, ...]]]
@@ -48,10 +47,7 @@ def _row(model: Model, text: Tokens, kept: Kept, hidden: Tensor, row: int) -> Ru
 
 def _embed(model: Model, ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
     pos = positions(0, ids.shape[1], ids.device)
-    x = torch.vmap(lambda row: model.position.at_input(row, pos))(model.embedding[ids])
-    return (
-        layer_norm(x, model.top, "embedding_layernorm", model.eps) if "embedding_layernorm.weight" in model.top else x
-    )
+    return embedding_norm(model, torch.vmap(lambda row: model.position.at_input(row, pos))(model.embedding[ids]))
 
 
 def _layer(model: Model, index: int, x: Tensor, params: Params, kept: Kept) -> Tensor:
@@ -72,10 +68,6 @@ def _layer(model: Model, index: int, x: Tensor, params: Params, kept: Kept) -> T
 
 
 def _fused(model: Model, q: Tensor, k: Tensor, v: Tensor, params: Params) -> Float[Tensor, "batch seq d_model"]:
-    width, scale = v.shape[-1], model.attention.scale * model.position.score_scale
-    wide = max(width, q.shape[-1])  # the kernel takes values as wide as keys only
-    q, k, v = (F.pad(t, (0, wide - t.shape[-1])) for t in (q, k, v))
-    heads = F.scaled_dot_product_attention(
-        q, k, v, is_causal=model.causal and q.shape[-2] > 1, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-    )
-    return linear(heads[..., :width].transpose(1, 2).flatten(2), params, "o_proj")
+    scale = model.attention.scale * model.position.score_scale
+    heads = fused_heads(q, k, v, None, model.causal and q.shape[-2] > 1, scale)
+    return linear(heads.transpose(1, 2).flatten(2), params, "o_proj")

@@ -71,23 +71,18 @@ class Worker:
         try:
             model = self._engine.model(first.model)
             if len(questions) == 1 or not isinstance(model, Model) or not batches(model):
-                return [self._alone(model, q) for q in questions]
+                return [self._alone(q) for q in questions]
             texts = [_tokens(model, q) for q in questions]
             layers = range(model.n_layers) if first.layers is None else first.layers
             with self._engine.alone():
                 return [pack_run(result) for result in run_batch(model, texts, list(layers))]
         except HeadlightError:
             # One of them is refused: each for itself, so that nobody pays for another's mistake.
-            return [self._refused_or_alone(q) for q in questions]
+            return [self._alone(q) for q in questions]
 
-    def _refused_or_alone(self, question: Question) -> bytes | HeadlightError:
+    def _alone(self, question: Question) -> bytes | HeadlightError:
         try:
-            return self._alone(self._engine.model(question.model), question)
-        except HeadlightError as error:
-            return error
-
-    def _alone(self, model: Readable, question: Question) -> bytes | HeadlightError:
-        try:
+            model = self._engine.model(question.model)
             with self._engine.alone():
                 return pack_run(run(model, _tokens(model, question), question.layers))
         except HeadlightError as error:

@@ -14,7 +14,7 @@ from core.compute import COMPUTES, Compute, InProcess, Served, from_environment,
 from core.compute.ray_serve import Cluster
 from core.engine import Engine
 from core.errors import ComputeError, ConfigError, InputError, UnknownNameError
-from tests.compute.conftest import free_port
+from tests.browser import free_port
 from viz import store
 
 

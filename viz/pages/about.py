@@ -7,11 +7,11 @@ from importlib.metadata import version as installed
 
 import streamlit as st
 
-from core.errors import HeadlightError
 from core.registry import SIBLINGS, ModelRow
 from core.version import commit, version
 from viz import store
 from viz.text import markdown_text
+from viz.visitor import in_one_line
 
 _SAFE = """
 - Your texts and files are worked on in this server's memory and go to no one else. The app fetches nothing from the internet
@@ -29,10 +29,8 @@ _SAFE = """
 
 def page() -> None:
     """The whole page; what Headlight refuses on purpose becomes one line."""
-    try:
+    with in_one_line():
         _page()
-    except HeadlightError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
 
 
 def _page() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from core import quality as core
-from core.errors import HeadlightError
 from core.quality import MEASURES, Quality
 from viz.address import Address, mirror
 from viz.components.chart import chart
@@ -14,6 +13,7 @@ from viz.figures import quality_map
 from viz.pages.published_tables import published_tables
 from viz.quality_view import QualityChoices, from_link, to_link
 from viz.theme import theme
+from viz.visitor import in_one_line
 
 address: Address[QualityChoices] = Address("quality", from_link, to_link)
 
@@ -30,10 +30,8 @@ _CAVEAT = (
 
 def page() -> None:
     """The whole page; what Headlight refuses on purpose becomes one line."""
-    try:
+    with in_one_line():
         _page()
-    except HeadlightError as error:
-        st.error(str(error), icon=":material/error:")
 
 
 def _page() -> None:

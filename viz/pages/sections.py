@@ -17,7 +17,7 @@ from viz.address import Address, mirror
 from viz.components.share import share
 from viz.text import markdown_text
 from viz.theme import Theme, theme
-from viz.visitor import refused
+from viz.visitor import in_one_line, refused
 
 C = TypeVar("C")
 # A section draws itself and returns the choices, settled to what exists, with notes on what it changed.
@@ -40,10 +40,8 @@ class Sections(Generic[C]):
 
     def page(self) -> None:
         """The whole page; what Headlight refuses on purpose becomes one line."""
-        try:
+        with in_one_line():
             self._page()
-        except HeadlightError as error:
-            st.error(markdown_text(str(error)), icon=":material/error:")
 
     def _page(self) -> None:
         start = self.fallback()

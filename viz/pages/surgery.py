@@ -22,7 +22,7 @@ from viz.pages.surgery_state import address, fallback, model_of, settle, shown, 
 from viz.surgery_view import SurgeryChoices
 from viz.text import markdown_text
 from viz.theme import theme
-from viz.visitor import refused
+from viz.visitor import in_one_line, refused
 
 _NOTES = "surgery_notes"  # session: what the link asked for in vain, to be told once
 _HEADING = "<h1 class='headlight'>Surgery <small>what if this trained model cached less?</small></h1>"
@@ -30,10 +30,8 @@ _HEADING = "<h1 class='headlight'>Surgery <small>what if this trained model cach
 
 def page() -> None:
     """The whole page; what Headlight refuses on purpose becomes one line."""
-    try:
+    with in_one_line():
         _page()
-    except HeadlightError as error:
-        st.error(markdown_text(str(error)), icon=":material/error:")
 
 
 def _page() -> None:
