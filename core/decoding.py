@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
+from headlight.core.attention.base import Params
+from headlight.core.cache import DecodingCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model, Readable, embed, final_norm
+from headlight.core.overload import Check, go_on
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import GQA, MHA, MLA, MQA, Attention
-from core.attention.base import Params
-from core.cache import DecodingCache
-from core.errors import InputError
-from core.model import Model, Readable, embed, final_norm
-from core.overload import Check, go_on
-from core.types import Tokens
 
 CANDIDATES = 8
 
@@ -202,7 +201,7 @@ def continue_text(
 
     Raises what `Continuation` raises.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> "".join(token.text for token in continue_text(load_model("smollm2", "cpu"), "The capital of France is", 2))
     ' Paris.'
     """

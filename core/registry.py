@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from core.attention import GQA, MHA, MLA, MQA, Attention, Decoupled, Latent
-from core.checkpoints import packages, pretrained, sibling
-from core.checkpoints.gguf_llama import Progress
-from core.errors import UnknownNameError
-from core.model import Readable
-from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention, Decoupled, Latent
+from headlight.core.checkpoints import packages, pretrained, sibling
+from headlight.core.checkpoints.gguf_llama import Progress
+from headlight.core.errors import UnknownNameError
+from headlight.core.model import Readable
+from headlight.core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
 
 Loader = Callable[[torch.device, torch.dtype, Progress | None], Readable]
 
@@ -106,7 +105,7 @@ def own(path_or_id: str) -> ModelRow:
     """The row of a checkpoint of one's own: a folder, or a name on the Hugging Face Hub ("org/name")."""
 
     def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
-        from core.hub.load import load as load_own  # its packages are optional, so it is imported when used
+        from headlight.core.hub.load import load as load_own  # its packages are optional, so it is imported when used
 
         return load_own(path_or_id, device, dtype, progress)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigError
+from headlight.core.errors import ConfigError
 
 FILE = Path(__file__).resolve().parents[1] / "headlight.toml"
 MIB, GIB = 2**20, 2**30

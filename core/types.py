@@ -24,12 +24,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from headlight.core.cache import Cache
+from headlight.core.errors import InputError, UntracedLayerError
+from headlight.core.positions.base import Position
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from core.cache import Cache
-from core.errors import InputError, UntracedLayerError
-from core.positions.base import Position
 
 __all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Tracer", "Traces"]
 

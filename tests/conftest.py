@@ -8,13 +8,13 @@ os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from jaxtyping import install_import_hook
 
-install_import_hook("core", "beartype.beartype")  # before anything imports core
+install_import_hook("headlight.core", "beartype.beartype")  # before anything imports core
 
 import pytest
+from headlight.core.model import Model
 from hypothesis import settings
 
-from core import load_model
-from core.model import Model
+from headlight import load_model
 from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
 
 __all__ = ["address", "browser", "open_page"]

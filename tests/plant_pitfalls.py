@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("core", "viz", "tests", "benchmarks", "assets", "pyproject.toml")
+NEEDED = ("headlight", "core", "viz", "tests", "benchmarks", "assets", "pyproject.toml")
 # What tests attention, positions, caches and decoding; the tests by the pitfalls' own names only after the others.
 LAWS = ("mla", "identities", "absolute_and_biased", "positions", "contract", "sliding_window")
 LAYERS = ("attention_layers", "gpt2_and_bert_layers", "odd_layers", "sliding_window")
@@ -122,7 +122,7 @@ MISTAKES = (
         "F.rms_norm(x.float(), weight.shape, weight.float(), LATENT_EPS).to(x.dtype)",
     )),
     mistake(10, "a window of one token too many", (
-        "tests/core/windows.py", "k_pos[None, :] < width", "k_pos[None, :] <= width",
+        "tests/core/attention/windows.py", "k_pos[None, :] < width", "k_pos[None, :] <= width",
     )),
     mistake(10, "fused attention blind to the window", (
         BASE, "windowed = type(self).allowed is not Attention.allowed", "windowed = False",

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from core.attention import Attention
-from core.positions import Position
-from core.registry import ATTENTION, MODELS, POSITIONS
+from headlight.core.attention import Attention
+from headlight.core.positions import Position
+from headlight.core.registry import ATTENTION, MODELS, POSITIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "viz", "tests", "benchmarks")
@@ -23,14 +22,7 @@ FORBIDDEN = {
     "core": {"streamlit", "plotly", "viz", "training", "tests", "benchmarks"},
     "viz/figures": {"streamlit", "torch"},
     "viz/text.py": {"streamlit", "torch", "plotly"},
-    "viz/view.py": {"streamlit", "torch", "plotly"},
-    "viz/compare_view.py": {"streamlit", "torch", "plotly"},
-    "viz/positions_view.py": {"streamlit", "torch", "plotly"},
-    "viz/mla_view.py": {"streamlit", "torch", "plotly"},
-    "viz/cache_view.py": {"streamlit", "torch", "plotly"},
-    "viz/link.py": {"streamlit", "torch", "plotly"},
-    "viz/surgery_view.py": {"streamlit", "torch", "plotly"},
-    "viz/workshop.py": {"streamlit", "torch", "plotly"},
+    "viz/ui/link.py": {"streamlit", "torch", "plotly"},
     "viz/theme.py": {"streamlit", "torch"},
     "viz/pages": {"torch", "numpy", "plotly"},
     "viz/components": {"torch"},
@@ -73,7 +65,7 @@ def _imports(path: Path, nodes: Iterator[ast.AST] | None = None) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{_name(path)} imports relatively; the house writes full names"
             found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+    return {name.removeprefix("headlight.") for name in found}
 
 
 @pytest.mark.parametrize("place", FORBIDDEN)
@@ -101,9 +93,11 @@ def test_ray_is_imported_by_the_computing_servers_alone_and_only_when_used():
             for nodes in (None, iter(_tree(path).body))
         )
         if path.is_relative_to(ROOT / "core"):
-            assert not whole or path == ROOT / "core/compute/ray_serve.py", f"{_name(path)} imports {', '.join(whole)}"
+            assert not whole or path == ROOT / "core/serving/compute/ray_serve.py", (
+                f"{_name(path)} imports {', '.join(whole)}"
+            )
             assert not at_once, f"{_name(path)} imports {', '.join(at_once)} as soon as it is imported"
-        assert "ray" not in whole or path == ROOT / "core/compute/ray_serve.py"
+        assert "ray" not in whole or path == ROOT / "core/serving/compute/ray_serve.py"
 
 
 def test_no_import_goes_round_in_a_circle():
@@ -122,8 +116,10 @@ def test_no_import_goes_round_in_a_circle():
         walk(name, ())
 
 
-def test_core_keeps_no_caches():
+def test_core_keeps_caches_in_its_serving_room_alone():
     for path in _files("core"):
+        if path.is_relative_to(ROOT / "core/serving"):
+            continue
         kept = {name for name in _imports(path) if re.search(r"functools\.(lru_)?cache|cachetools", name)}
         assert not kept, f"{_name(path)} imports {', '.join(kept)}"
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from headlight.core.checkpoints.folder import Config
+from headlight.core.errors import TrainingError
 from torch import Tensor
 
-from core.checkpoints.folder import Config
-from core.errors import TrainingError
 from training import files, model
 from training.presets import Preset
 from training.tokens import Rows

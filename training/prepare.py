@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from headlight.core.errors import TrainingError
 from tokenizers import Tokenizer
 
-from core.errors import TrainingError
 from training import corpus, files, tokens
 from training.presets import Preset
 from training.tokens import Rows

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from core.checkpoints.folder import Config
-from core.checkpoints.sibling import ENCODINGS, VARIANTS
-from core.errors import UnknownNameError
+from headlight.core.checkpoints.folder import Config
+from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS
+from headlight.core.errors import UnknownNameError
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss
 SEEDS = (0, 1, 2)

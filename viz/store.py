@@ -19,25 +19,24 @@ from typing import Any
 import pandas  # noqa: F401
 import streamlit as st
 from cachetools import LRUCache
+from headlight.core.checkpoints.pretrained import cache_folder
+from headlight.core.decoding import Continuation
+from headlight.core.errors import InputError, OverloadError
+from headlight.core.lessons.latent import Sample
+from headlight.core.lessons.latent import sample as read_sample
+from headlight.core.measured.clock import Times, alternate
+from headlight.core.measured.held import Held, growth
+from headlight.core.memory.published import Published, published
+from headlight.core.model import Model, Readable
+from headlight.core.serving import metrics
+from headlight.core.serving.compute import from_environment
+from headlight.core.serving.conversions import Workshop
+from headlight.core.serving.engine import Engine
+from headlight.core.serving.readings import Desk
+from headlight.core.types import Run, Tokens
+from headlight.viz.ui.state import page_on_screen
+from headlight.viz.ui.visitor import asking, refused, visitor
 from torch import Tensor
-
-from core import metrics
-from core.checkpoints.pretrained import cache_folder
-from core.compute import from_environment
-from core.decoding import Continuation
-from core.engine import Engine
-from core.errors import InputError, OverloadError
-from core.lessons.latent import Sample
-from core.lessons.latent import sample as read_sample
-from core.measured.held import Held, growth
-from core.memory.published import Published, published
-from core.model import Model, Readable
-from core.timing import Times, alternate
-from core.types import Run, Tokens
-from viz.address import page_on_screen
-from viz.desk import Desk
-from viz.visitor import asking, refused, visitor
-from viz.workshop import Workshop
 
 MEASUREMENTS = 64
 _LAST = "store:last"  # session: model -> the last text that it read for this visitor
@@ -316,7 +315,7 @@ def workshop() -> Workshop:
 @st.cache_resource(show_spinner=False)
 def desk() -> Desk:
     """Where long texts are read and kept, for all visitors together."""
-    return Desk(engine(), _folder())
+    return Desk(engine(), _folder(), caller)
 
 
 def _folder() -> Path | None:

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from headlight.core.cache import Cache, KVCache
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Trace, positions
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.cache import Cache, KVCache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Trace, positions
 
 Params = Mapping[str, Tensor]
 

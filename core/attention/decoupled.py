@@ -18,15 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
+from headlight.core.attention.latent import Latent
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention.base import Params, linear, masked_softmax, query_positions
-from core.attention.latent import Latent
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 
 @dataclass(frozen=True)

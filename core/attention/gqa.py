@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headlight.core.attention.base import Attention, Params, linear, query_positions
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention.base import Attention, Params, linear, query_positions
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class GQA(Attention):
     """n_kv_heads: key-value heads; it must divide n_heads.
 
     >>> import torch
-    >>> from core.positions import RoPE
+    >>> from headlight.core.positions import RoPE
     >>> gqa = GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=2)
     >>> params = {name: torch.randn(shape) for name, shape in gqa.shapes().items()}
     >>> trace = gqa.attend(torch.randn(5, 24), params, RoPE(dim=4))
@@ -32,7 +31,7 @@ class GQA(Attention):
     [0, 0, 0, 1, 1, 1]
     >>> GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=4)
     Traceback (most recent call last):
-    core.errors.ConfigError: n_heads (6) must be a multiple of n_kv_heads (4)
+    headlight.core.errors.ConfigError: n_heads (6) must be a multiple of n_kv_heads (4)
     """
 
     n_kv_heads: int = 1

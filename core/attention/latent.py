@@ -14,15 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
+from headlight.core.attention.gqa import GQA
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention.base import Params, linear, masked_softmax, query_positions
-from core.attention.gqa import GQA
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 
 @dataclass(frozen=True)

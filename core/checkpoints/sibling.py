@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from headlight.core import ASSETS
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention, Latent
+from headlight.core.checkpoints.folder import Config, Weights, read_config
+from headlight.core.errors import CheckpointError
+from headlight.core.model import DecoderBlock, Model
+from headlight.core.positions import Position, RoPE, Sinusoidal
+from headlight.core.tokenizer import Tokenizer
 from torch import Tensor
-
-from core.attention import GQA, MHA, MLA, MQA, Attention, Latent
-from core.checkpoints.folder import Config, Weights, read_config
-from core.errors import CheckpointError
-from core.model import DecoderBlock, Model
-from core.positions import Position, RoPE, Sinusoidal
-from core.tokenizer import Tokenizer
 
 # Name in a sibling's configuration -> title and what it is; RoPE is given the width that it turns.
 VARIANTS: Mapping[str, tuple[str, type[Attention]]] = {
@@ -36,7 +36,7 @@ ENCODINGS: Mapping[str, tuple[str, Callable[[int], Position]]] = {
 }
 
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "siblings"
+FOLDER = ASSETS / "siblings"
 
 
 def read_card(name: str) -> dict[str, Any]:

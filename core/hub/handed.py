@@ -11,21 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention.base import fused_heads, masked_softmax
+from headlight.core.cache import KVCache
+from headlight.core.positions import Position
+from headlight.core.types import Projections, Step, Trace, positions
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.attention.base import fused_heads, masked_softmax
-from core.cache import KVCache
-from core.positions import Position
-from core.types import Projections, Step, Trace, positions
 
 _SLAB = 256  # query rows at a time where fused attention cannot be used
 
 
 @dataclass(frozen=True, eq=False)
 class Handed:
-    """One layer's queries, keys and values, in the shapes of `core.types`, and the rules of its softmax.
+    """One layer's queries, keys and values, in the shapes of `headlight.core.types`, and the rules of its softmax.
 
     mask (q_len, kv_len): True where a query may look, None where all may; causal: None stands for the causal triangle;
     scale: the factor on q·k; bias: what is added to the scaled scores (relative positions, ALiBi); softcap: c of the soft
@@ -110,7 +109,7 @@ class Handed:
 
 @dataclass(frozen=True, eq=False)
 class HandedLayer:
-    """A layer as `core.types.Traces` asks for it: its trace, or some rows. out (q_len, d_model): what the layer's
+    """A layer as `headlight.core.types.Traces` asks for it: its trace, or some rows. out (q_len, d_model): what the layer's
     attention module returned, after its output projection where that is part of the module."""
 
     handed: Handed

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from headlight.core.checkpoints.folder import Config
+from headlight.core.errors import (
+    CheckpointError,
+    HeadlightError,
+    InputError,
+    MissingModelError,
+    UnsupportedModelError,
+)
+from headlight.core.hub import files as checks
+from headlight.core.hub import source, tap
+from headlight.core.hub.handed import Handed, HandedLayer
+from headlight.core.overload import Check, go_on, short_of_memory
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Run, Tokens, Traces
 from torch import Tensor, nn
-
-from core.checkpoints.folder import Config
-from core.errors import CheckpointError, HeadlightError, InputError, MissingModelError, UnsupportedModelError
-from core.hub import checks, source, tap
-from core.hub.handed import Handed, HandedLayer
-from core.overload import Check, go_on, short_of_memory
-from core.tokenizer import Tokenizer
-from core.types import Run, Tokens, Traces
 
 Progress = Callable[[float, str], None]
 Carrier = Any  # a model of transformers, whose methods torch's types do not know

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.errors import HeadlightError, MissingModelError, UnsupportedModelError
-from core.hub import checks
+from headlight.core.errors import HeadlightError, MissingModelError, UnsupportedModelError
+from headlight.core.hub import files as checks
 
 FILES = [
     "config.json",

@@ -12,10 +12,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from headlight.core.errors import UnsupportedModelError
+from headlight.core.hub.handed import Handed
 from torch import Tensor, nn
-
-from core.errors import UnsupportedModelError
-from core.hub.handed import Handed
 
 NAME = "headlight"
 Listener = Callable[[nn.Module, Handed], None]

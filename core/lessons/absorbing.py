@@ -10,21 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.attention import MLA
+from headlight.core.attention.base import Params, linear
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.lessons.shift import Later
+from headlight.core.memory.decode_cost import StepCost, ways
+from headlight.core.memory.shape import MLADims, of_mla
+from headlight.core.model import Model
+from headlight.core.positions import Position
+from headlight.core.types import Run, Step
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import MLA
-from core.attention.base import Params, linear
-from core.cache import DecodingCache, KVCache
-from core.errors import ConfigError, InputError
-from core.lessons.shift import Later
-from core.memory.decode_cost import StepCost, ways
-from core.memory.shape import MLADims, of_mla
-from core.model import Model
-from core.positions import Position
-from core.types import Run, Step
-
-# Form, as in `core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
+# Form, as in `headlight.core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
 FORMS: Mapping[str, str] = {
     "absorbed": "latents are kept, and nothing is expanded",
     "full": "keys and values of all heads are expanded once, and kept",

@@ -16,16 +16,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention import MLA
+from headlight.core.attention.base import Params
+from headlight.core.checkpoints import sibling
+from headlight.core.errors import CheckpointError, InputError
+from headlight.core.model import Model, run
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import MLA
-from core.attention.base import Params
-from core.checkpoints import sibling
-from core.errors import CheckpointError, InputError
-from core.model import Model, run
-from core.tokenizer import Tokenizer
-from core.types import Tokens
 
 _ROW = 240  # tokens of a row that are read; with what the tokenizer adds it stays within a sibling's context
 _AROUND = 6  # tokens of context before a token

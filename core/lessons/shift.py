@@ -11,16 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.attention import MLA
+from headlight.core.attention.base import Attention, Params
+from headlight.core.cache import KVCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model, embed
+from headlight.core.positions import Position
+from headlight.core.types import Projections, Tokens
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention import MLA
-from core.attention.base import Attention, Params
-from core.cache import KVCache
-from core.errors import InputError
-from core.model import Model, embed
-from core.positions import Position
-from core.types import Projections, Tokens
 
 Order = Callable[[Projections], Projections]
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from headlight.core.attention import Latent
+from headlight.core.attention.base import Params
+from headlight.core.positions.base import Position
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import Latent
-from core.attention.base import Params
-from core.positions.base import Position
 
 
 @torch.inference_mode()

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.errors import InputError
+from headlight.core.positions.rope import Layout, RoPE, rotate
+from headlight.core.types import Run
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.errors import InputError
-from core.positions.rope import Layout, RoPE, rotate
-from core.types import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from headlight.core.attention.base import Params
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import InputError
+from headlight.core.long.shelf import Shelf
+from headlight.core.model import Model, Readable, embed, final_norm
+from headlight.core.types import Projections, Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention.base import Params
-from core.cache import DecodingCache, KVCache
-from core.errors import InputError
-from core.long.shelf import Shelf
-from core.model import Model, Readable, embed, final_norm
-from core.types import Projections, Tokens
 
 CHUNK = 512
 
@@ -144,7 +143,7 @@ class Reader:
 def read(model: Readable, tokens: Tokens, folder: Path | None = None) -> Reading:
     """The whole text at once, for notebooks and tests.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> model = load_model("gqa-rope", "cpu")
     >>> reading = read(model, model.tokens("Once upon a time there was a king. " * 9))
     >>> reading.projections(2).k.shape

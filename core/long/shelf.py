@@ -12,10 +12,9 @@ import tempfile
 from pathlib import Path
 
 import torch
+from headlight.core.errors import InputError
 from jaxtyping import Float
 from torch import Tensor
-
-from core.errors import InputError
 
 
 class Shelf:

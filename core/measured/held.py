@@ -7,14 +7,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
-
-from core.attention import GQA, MLA
-from core.decoding import Decoder
-from core.errors import ConfigError, InputError
-from core.memory.precision import DTYPES, Precision, precision
-from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
-from core.memory.sizes import bytes_at
-from core.model import Model, Readable
+from headlight.core.attention import GQA, MLA
+from headlight.core.decoding import Decoder
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.memory.precision import DTYPES, Precision, precision
+from headlight.core.memory.shape import CacheShape, MLADims, of_heads, of_mla
+from headlight.core.memory.sizes import bytes_at
+from headlight.core.model import Model, Readable
 
 CAPACITY = 8  # few, so that a sentence shows how buffers double
 Alone = Callable[[], AbstractContextManager[object]]
@@ -48,7 +47,7 @@ class Held:
 
     @property
     def computed(self) -> tuple[int, ...]:
-        """Bytes by `core.memory` after 1, 2, … tokens: from the model's sizes alone, no tensor looked at."""
+        """Bytes by `headlight.core.memory` after 1, 2, … tokens: from the model's sizes alone, no tensor looked at."""
         return tuple(bytes_at(self.shape, length, self.precision) for length in range(1, len(self.held) + 1))
 
     @property
@@ -97,7 +96,7 @@ def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext, capa
 def held(model: Readable, ids: Sequence[int]) -> Held:
     """What the caches hold after each of the tokens; raises InputError where there are none.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> found = held(load_model("mla-rope", "cpu"), [5, 6, 7])
     >>> found.held, found.computed, found.held[-1] == 3 * 144 * 4 * 4
     ((2304, 4608, 6912), (2304, 4608, 6912), True)

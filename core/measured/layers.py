@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
+from headlight.core.attention.base import Params
+from headlight.core.cache import DecodingCache
+from headlight.core.errors import ConfigError, UnknownNameError
+from headlight.core.positions import Position, RoPE
 from torch import Tensor
-
-from core.attention import GQA, MHA, MLA, MQA, Attention
-from core.attention.base import Params
-from core.cache import DecodingCache
-from core.errors import ConfigError, UnknownNameError
-from core.positions import Position, RoPE
 
 Step = Callable[[], Tensor]
 _PIECE = 1024  # tokens written into a cache at once

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
-from core.memory.sizes import bytes_per_token, elements_per_token
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape, MLADims, of_heads, of_mla
+from headlight.core.memory.sizes import bytes_per_token, elements_per_token
 
 PUBLISHED = 0.933
 # Sizes as in the DeepSeek LLM report (arXiv 2401.02954); 8 KV heads is inferred, see WHY.

@@ -18,10 +18,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.errors import ConfigError
-from core.memory.checks import MAX_BATCH, MAX_TOKENS, whole
-from core.memory.precision import PRECISIONS, Precision
-from core.memory.shape import CacheShape, Heads, Latent, MLADims, Row
+from headlight.core.errors import ConfigError
+from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
+from headlight.core.memory.precision import PRECISIONS, Precision
+from headlight.core.memory.shape import CacheShape, Heads, Latent, MLADims, Row
 
 HALF = PRECISIONS["bf16"]  # what weights and expanded keys and values are held in
 
@@ -86,7 +86,7 @@ def ways(shape: CacheShape, n_kv_heads: int) -> Mapping[str, Way]:
     A model without MLA gets the latent that DeepSeek-V2 would give it. Raises ConfigError where d_model is not known, or
     n_kv_heads does not divide n_heads.
 
-    >>> from core.memory.shape import MLADims, of_mla
+    >>> from headlight.core.memory.shape import MLADims, of_mla
     >>> from dataclasses import replace
     >>> v3 = replace(of_mla(61, 128, MLADims(512, 128, 64, 128, q_lora_rank=1536)), d_model=7168)
     >>> {name: way.cost(131_072).flops // 10**8 / 10 for name, way in ways(v3, 8).items()}

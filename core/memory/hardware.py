@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
-from core.errors import UnknownNameError
-from core.memory.decode_cost import StepCost
+from headlight.core import ASSETS
+from headlight.core.errors import UnknownNameError
+from headlight.core.memory.decode_cost import StepCost
 
-_TABLE = Path(__file__).resolve().parents[2] / "assets" / "hardware.json"
+_TABLE = ASSETS / "hardware.json"
 
 
 @dataclass(frozen=True)

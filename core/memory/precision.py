@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from core.errors import UnknownNameError
+from headlight.core.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.errors import ConfigError
-from core.memory.checks import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, whole
-from core.memory.precision import precision
+from headlight.core.errors import ConfigError
+from headlight.core.memory.bounds import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, whole
+from headlight.core.memory.precision import precision
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class CacheShape:
     n_heads: query heads; groups: its layers (a compressed group, every > 1, stands beside another group of the same
     layers); mla: MLA's five numbers where it has them; indexer_dim: numbers a token and layer that a sparse-attention
     indexer keeps beside the cache, told apart from it; max_context: tokens, None if not known; native: the precision it
-    is published in, of `core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
+    is published in, of `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
     """
 
     name: str

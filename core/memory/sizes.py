@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from core.memory.checks import MAX_BATCH, MAX_TOKENS, whole
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape, Heads, LayerGroup
+from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape, Heads, LayerGroup
 
 PAGE = 16  # tokens that an engine with pages reserves at once (vLLM's default block)
 
@@ -29,8 +29,8 @@ def growing_elements_per_token(shape: CacheShape) -> Fraction:
 def bytes_per_token(shape: CacheShape, precision: Precision) -> float:
     """Bytes a token in all layers, before any window is full.
 
-    >>> from core.memory.precision import PRECISIONS
-    >>> from core.memory.shape import of_heads
+    >>> from headlight.core.memory.precision import PRECISIONS
+    >>> from headlight.core.memory.shape import of_heads
     >>> bytes_per_token(of_heads(126, n_heads=128, n_kv_heads=8, head_dim=128), PRECISIONS["bf16"])
     516096.0
     """

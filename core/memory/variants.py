@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from core.errors import ConfigError
-from core.memory.shape import CacheShape, Heads, Latent, LayerGroup, Row
+from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CacheShape, Heads, Latent, LayerGroup, Row
 
 
 def with_kv_heads(shape: CacheShape, n_kv_heads: int) -> CacheShape:
@@ -14,7 +14,7 @@ def with_kv_heads(shape: CacheShape, n_kv_heads: int) -> CacheShape:
 
     Widths, windows and layers stay. Raises ConfigError for a number that does not divide n_heads, and for a compressed cache.
 
-    >>> from core.memory.shape import of_heads
+    >>> from headlight.core.memory.shape import of_heads
     >>> with_kv_heads(of_heads(126, n_heads=128, n_kv_heads=8, head_dim=128), 128).groups[0].elements
     32768
     """

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.positions.scaling import UNSCALED, Scaling
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.positions.scaling import UNSCALED, Scaling
 
 Layout = Literal["half", "interleaved"]
 

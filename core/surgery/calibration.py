@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
+from headlight.core.cache import KVCache
+from headlight.core.model import Model, embed
+from headlight.core.surgery.held_out import Turn
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.cache import KVCache
-from core.heldout import Turn
-from core.model import Model, embed
-from core.types import Tokens
 
 
 @torch.inference_mode()

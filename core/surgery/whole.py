@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from headlight.core.analysis.compare import jensen_shannon
+from headlight.core.attention import GQA
+from headlight.core.cache import KVCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import GQA
-from core.cache import KVCache
-from core.compare import jensen_shannon
-from core.errors import InputError
-from core.model import Model
-from core.surgery.base import Conversion, Converted, Layer, Prepared
 
 Moments = Sequence[Float[Tensor, "d_model d_model"]]
 
@@ -32,8 +31,8 @@ def convert_model(model: Model, conversion: Conversion, setting: int, moments: M
 
     moments: of `second_moments`, for conversions that are calibrated.
 
-    >>> from core import load_model, run
-    >>> from core.surgery import MeanPooling
+    >>> from headlight import load_model, run
+    >>> from headlight.core.surgery import MeanPooling
     >>> mqa = convert_model(load_model("mha-rope", "cpu"), MeanPooling(), 1)
     >>> mqa.attention.cached_elements_per_token(), run(mqa, "Once upon a time").layers[0].k.shape[0]
     (64, 1)

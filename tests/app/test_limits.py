@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 from cachetools import LRUCache
+from headlight.core.decoding import Continuation
+from headlight.core.errors import BusyError
+from headlight.core.serving.turns import APP
+from headlight.core.settings import Exports, Settings, Text, Uploads
+from headlight.viz import store
+from headlight.viz.ui import state as address
+from headlight.viz.ui.visitor import caller, visitor
+from headlight.viz.web.uploads import UploadBounds
 from streamlit.testing.v1 import AppTest
-
-from core.decoding import Continuation
-from core.errors import BusyError
-from core.settings import Exports, Settings, Text, Uploads
-from core.turns import APP
-from viz import address, store
-from viz.uploads import UploadBounds
-from viz.visitor import caller, visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Once upon a time"
@@ -38,7 +38,7 @@ def settings() -> Iterator[Settings]:
 
 
 def _script(path: str) -> None:
-    from viz.pages.table import PAGES
+    from headlight.viz.pages.table import PAGES
 
     next(row for row in PAGES if row.path == path).draw()
 
@@ -109,7 +109,7 @@ def test_without_memory_a_page_says_so_once_and_the_next_request_works(path: str
     with monkeypatch.context() as patch:
         for room in ("engine", "compute.in_process"):
             patch.setattr(f"core.{room}.run", lacking)
-        patch.setattr("core.decoding.Decoder.read", lacking)
+        patch.setattr("headlight.core.decoding.Decoder.read", lacking)
         app = page(path, **link)
     assert not app.exception
     assert "here was not enough memory for this" in told(app)
@@ -221,7 +221,7 @@ async def _passed(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_files_are_bounded_a_visitor_and_all_together(method, path, length, answer, monkeypatch) -> None:
-    monkeypatch.setattr("viz.uploads.kept", lambda session: (200 if session == "me" else 0, 350))
+    monkeypatch.setattr("headlight.viz.web.uploads.kept", lambda session: (200 if session == "me" else 0, 350))
     sent = []
 
     async def send(message: dict[str, object]) -> None:

@@ -8,9 +8,8 @@ import importlib
 from pathlib import Path
 
 import pytest
-
-from core.attention import GQA, MHA, MLA, MQA, Decoupled, Latent
-from core.positions import ALiBi, RoPE, Sinusoidal
+from headlight.core.attention import GQA, MHA, MLA, MQA, Decoupled, Latent
+from headlight.core.positions import ALiBi, RoPE, Sinusoidal
 
 CORE = Path(__file__).resolve().parents[2] / "core"
 MODULES = sorted(

@@ -8,10 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from core import settings
-from core.errors import ConfigError
-from core.settings import FILE, SECTIONS, SHORT, Settings, read
+from headlight.core import settings
+from headlight.core.errors import ConfigError
+from headlight.core.settings import FILE, SECTIONS, SHORT, Settings, read
 
 ROOT = Path(__file__).resolve().parents[2]
 

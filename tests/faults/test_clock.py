@@ -8,14 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from headlight.core.attention import MHA
+from headlight.core.long.job import Job
+from headlight.core.measured.decode_timing import Measurement, Timing
+from headlight.core.measured.layers import Layer
+from headlight.core.positions import Position
+from headlight.core.serving.engine import Engine
 from streamlit.testing.v1 import AppTest, local_script_runner
-
-from core.attention import MHA
-from core.engine import Engine
-from core.long.job import Job
-from core.measured.layers import Layer
-from core.measured.timing import Measurement, Timing
-from core.positions import Position
 
 ROOT = Path(__file__).resolve().parents[2]
 YEAR = 365 * 86_400.0

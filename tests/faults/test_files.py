@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from headlight.core.checkpoints import gguf_llama, packages, pretrained
+from headlight.core.errors import CheckpointError, InputError
+from headlight.core.long.shelf import Shelf
+from headlight.viz import store
 
-from core import load_model, run
-from core.checkpoints import gguf_llama, packages, pretrained
-from core.errors import CheckpointError, InputError
-from core.long.shelf import Shelf
+from headlight import load_model, run
 from tests.faults.conftest import temporary_folders
-from viz import store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -103,11 +103,11 @@ def test_a_long_text_on_a_full_disk_is_refused_in_one_sentence(full_disk):
 FILL = """
 import sys
 from pathlib import Path
-from core.checkpoints import pretrained
+from headlight.core.checkpoints import pretrained
 source = Path(sys.argv[1])
 pretrained.find_file = lambda package, suffix: source
 pretrained.installed_version = lambda package: "9.9"
-from core import load_model
+from headlight import load_model
 print("ready", flush=True)
 sys.stdin.readline()
 print(load_model("smollm2", "cpu").embedding.sum().item(), flush=True)

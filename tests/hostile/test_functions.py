@@ -16,31 +16,29 @@ from urllib.parse import urlencode
 
 import pytest
 import torch
+from headlight.core.checkpoints.folder import Weights, read_config
+from headlight.core.errors import HeadlightError, InputError
+from headlight.core.long import document
+from headlight.core.memory.config.config_file import parse
+from headlight.core.memory.config.hf_config import read_config as read_shape
+from headlight.core.memory.config.spelling import read_spelled, spell
+from headlight.core.serving.engine import Engine
+from headlight.viz.components.share import _parameters
+from headlight.viz.pages.cache import choices as cache_view
+from headlight.viz.pages.compare import choices as compare_view
+from headlight.viz.pages.explore import choices as view
+from headlight.viz.pages.learn import choices as learn_view
+from headlight.viz.pages.long import choices as long_view
+from headlight.viz.pages.mla import choices as mla_view
+from headlight.viz.pages.positions import choices as positions_view
+from headlight.viz.pages.quality import choices as quality_view
+from headlight.viz.pages.surgery import choices as surgery_view
+from headlight.viz.pages.watch import choices as watch_view  # fmt: skip
+from headlight.viz.text import labels, markdown_text, plotly_text, visible
 from safetensors.torch import save
 
-from core.checkpoints.folder import Weights, read_config
-from core.engine import Engine
-from core.errors import HeadlightError, InputError
-from core.long import document
-from core.memory.config_file import parse
-from core.memory.hf_config import read_config as read_shape
-from core.memory.spelling import read_spelled, spell
 from tests.hostile import making
 from tests.hostile.making import TIMES
-from viz import (
-    cache_view,
-    compare_view,
-    learn_view,
-    long_view,
-    mla_view,
-    positions_view,
-    quality_view,
-    surgery_view,
-    view,
-    watch_view,
-)  # fmt: skip
-from viz.components.share import _parameters
-from viz.text import labels, markdown_text, plotly_text, visible
 
 FITTING = [
     "minilm", "smollm2", "mla-rope", "1", "2", "0", "weight", "rope", "weighted", "own", "8.16", "llama-3-1-405b",

@@ -10,11 +10,18 @@ from typing import Any
 
 import pytest
 import torch
+from headlight.core.errors import (
+    CheckpointError,
+    HeadlightError,
+    InputError,
+    MissingModelError,
+    UnsupportedModelError,
+)
+from headlight.core.hub.load import load
+from headlight.core.loading import load_model
+from headlight.core.serving.engine import Engine
 from safetensors.torch import load_file, save_file
 
-from core.engine import Engine, load_model
-from core.errors import CheckpointError, HeadlightError, InputError, MissingModelError, UnsupportedModelError
-from core.hub.load import load
 from tests.hub.checkpoints import READ, TEXT, write
 
 CPU = torch.device("cpu")

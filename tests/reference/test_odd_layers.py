@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from headlight.core.attention import GQA, MHA, MLA, MQA
+from headlight.core.positions import ALiBi, Position, RoPE
+from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from torch import Tensor
 from transformers import (
     BloomConfig,
@@ -26,9 +29,6 @@ from transformers.models.llama import modeling_llama
 from transformers.models.phi import modeling_phi
 from transformers.models.qwen2 import modeling_qwen2
 
-from core.attention import GQA, MHA, MLA, MQA
-from core.positions import ALiBi, Position, RoPE
-from core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from tests.core.variants import random
 from tests.reference.layers import Oracle, read_both, same
 

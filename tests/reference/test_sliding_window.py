@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from headlight.core.attention import GQA
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.positions import RoPE
 from torch import Tensor
 from transformers import MistralConfig
 from transformers.masking_utils import create_sliding_window_causal_mask
 from transformers.models.mistral import modeling_mistral
 
-from core.attention import GQA
-from core.cache import DecodingCache, KVCache
-from core.positions import RoPE
+from tests.core.attention.windows import windowed
 from tests.core.variants import random
-from tests.core.windows import windowed
 from tests.reference.layers import Oracle, read_both, same
 from tests.threads import one_thread
 

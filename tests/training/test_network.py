@@ -7,11 +7,11 @@ import json
 import pytest
 import safetensors.torch
 import torch
+from headlight.core.attention import MLA
+from headlight.core.checkpoints import sibling
+from headlight.core.model import run
 from torch.nn import functional as F
 
-from core.attention import MLA
-from core.checkpoints import sibling
-from core.model import run
 from training import model
 from training.measures.heads import opened
 from training.presets import PRESETS, siblings

@@ -7,9 +7,9 @@ import lzma
 
 import numpy as np
 import pytest
+from headlight.core.errors import TrainingError
+from headlight.core.tokenizer import Tokenizer
 
-from core.errors import TrainingError
-from core.tokenizer import Tokenizer
 from tests.training.texts import write_text
 from training import corpus, tokens
 from training.prepare import prepare

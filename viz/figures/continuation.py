@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-
-from core.decoding import Next
-from viz.text import label_room, plotly_text, shorten_label
-from viz.theme import LIGHT, Theme
+from headlight.core.decoding import Next
+from headlight.viz.text import label_room, plotly_text, shorten_label
+from headlight.viz.theme import LIGHT, Theme
 
 _ALONG, _DOWN = 24, 64  # more labels do not fit, along the map and down its side
 
@@ -19,7 +18,7 @@ def continuation_map(
 ) -> go.Figure:
     """One row a step: the weights (0-1) of the token read last, in one head, when the next token was chosen.
 
-    steps: watched ones, from `core.decoding.Continuation`; pieces: all tokens, the prompt's and the new ones'. Tokens
+    steps: watched ones, from `headlight.core.decoding.Continuation`; pieces: all tokens, the prompt's and the new ones'. Tokens
     that were not there yet are blank.
     """
     rows = [step.weights[layer][head].float().cpu().numpy() for step in steps]

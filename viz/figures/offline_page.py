@@ -6,9 +6,8 @@ import html
 from string import Template
 
 import plotly.graph_objects as go
-
-from core.types import Run
-from viz.text import visible
+from headlight.core.types import Run
+from headlight.viz.text import visible
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from headlight.core.attention import Decoupled, Latent
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.positions import Position, RoPE
+from headlight.core.surgery import Decouple, JointSVD, Layer, WeightedSVD
+from headlight.core.surgery.base import Conversion
+from headlight.core.surgery.conversions.low_rank import joint, square_root
+from headlight.core.surgery.conversions.rotary import chosen_dims, contribution, pairs_of
 
-from core.attention import Decoupled, Latent
-from core.cache import DecodingCache, KVCache
-from core.errors import ConfigError, InputError
-from core.positions import Position, RoPE
-from core.surgery import Decouple, JointSVD, Layer, WeightedSVD
-from core.surgery.base import Conversion
-from core.surgery.low_rank import joint, square_root
-from core.surgery.rotary import chosen_dims, contribution, pairs_of
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, LENGTH, N_HEADS, inputs, layer, out
 
 SVDS: list[Conversion] = [JointSVD(), WeightedSVD()]

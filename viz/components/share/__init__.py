@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from viz.components.packing import pack
-from viz.components.parts import on_pick_change, register
-from viz.web.place import base_path, public_url
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import on_pick_change, register
+from headlight.viz.web.base_url import base_path, public_url
 
 _mount = register("share")
 MAX_LINK = 200_000  # characters; browsers stop earlier

@@ -1,0 +1,47 @@
+"""Caches of several models as CSV: bytes a token and at a context, as they follow from the shapes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from headlight.core.memory.config.wording import formula
+from headlight.core.memory.fit import tokens_that_fit, users_that_fit
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape
+from headlight.core.memory.sizes import bytes_at, bytes_per_token, growing_bytes_per_token, reserved_bytes_at
+
+_HEADINGS = (
+    "model", "bytes a token", "of which growing", "context", "sequences", "bytes", "reserved bytes", "room", "tokens that fit",
+    "sequences that fit", "formula",
+)  # fmt: skip
+
+
+def to_csv(
+    shapes: Sequence[CacheShape], precisions: Sequence[Precision], context: int, batch: int, rooms: Sequence[int]
+) -> str:
+    """A row a model, each with its precision and its room (bytes left for the cache); empty: however long a text is."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(_HEADINGS)
+    for shape, bits, room in zip(shapes, precisions, rooms, strict=True):
+        writer.writerow([
+            shape.name, bytes_per_token(shape, bits), growing_bytes_per_token(shape, bits), context, batch,
+            bytes_at(shape, context, bits, batch), reserved_bytes_at(shape, context, bits, batch), room,
+            tokens_that_fit(shape, room, bits, batch), users_that_fit(shape, room, context, bits),
+            formula(shape, bits, context, batch),
+        ])  # fmt: skip
+    return sheet.getvalue()
+
+
+def curves_to_csv(
+    shapes: Sequence[CacheShape], precisions: Sequence[Precision], contexts: Sequence[int], batch: int
+) -> str:
+    """A row a context, a column a model: bytes of the cache."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(["context", *(shape.name for shape in shapes)])
+    for context in contexts:
+        writer.writerow([context, *(bytes_at(s, context, p, batch) for s, p in zip(shapes, precisions, strict=True))])
+    return sheet.getvalue()

@@ -1,0 +1,56 @@
+"""Surgery's numbers as files: a head before and after, the curves, and a converted layer to compute with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from headlight.core.export.layer import cell
+from headlight.core.surgery.base import Conversion, Converted
+from headlight.core.types import Tokens
+from jaxtyping import Bool, Float
+from safetensors.torch import save
+from torch import Tensor
+
+Row = tuple[str, int, int, int, float, bool]
+
+
+def weights_csv(
+    tokens: Tokens, before: Float[Tensor, "seq seq"], after: Float[Tensor, "seq seq"], mask: Bool[Tensor, "seq seq"]
+) -> str:
+    """One head's weights before and after and their difference, a row a cell that may be looked at; who looks first."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(["query", "key", "query token", "key token", "before", "after", "after minus before"])
+    names = [cell(piece) for piece in tokens.pieces]
+    for query, (row, other) in enumerate(zip(before.double().tolist(), after.double().tolist(), strict=True)):
+        for key, (b, a) in enumerate(zip(row, other, strict=True)):
+            if not mask[query, key]:
+                continue
+            writer.writerow([query, key, names[query], names[key], f"{b:.7g}", f"{a:.7g}", f"{a - b:.7g}"])
+    return sheet.getvalue()
+
+
+def curve_csv(rows: Sequence[Row], measure: str) -> str:
+    """A row a point: method, setting, numbers a token and layer, bytes a token in half precision, what was measured, exact."""
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(
+        ["method", "setting", "numbers a token and layer", "bytes a token, half precision", measure, "exact"]
+    )
+    for method, setting, kept, nbytes, value, exact in rows:
+        writer.writerow([method, setting, kept, nbytes, f"{value:.7g}", "yes" if exact else "no"])
+    return sheet.getvalue()
+
+
+def layer_safetensors(model: str, layer: int, conversion: Conversion, setting: int, converted: Converted) -> bytes:
+    """The parameters of a converted layer; where they are from, the attention and its sizes as metadata."""
+    own = {name: converted.params[name].contiguous().cpu() for name in converted.attention.shapes()}
+    about = {
+        "model": model, "layer": layer, "conversion": repr(conversion), "source": conversion.source, "setting": setting,
+        "attention": type(converted.attention).__name__, "sizes": asdict(converted.attention),
+    }  # fmt: skip
+    return bytes(save(own, metadata={"headlight": json.dumps(about)}))

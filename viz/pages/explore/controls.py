@@ -1,0 +1,87 @@
+"""Explore's controls: which model (one of the menu, or a checkpoint of one's own), which layer, which head."""
+
+from __future__ import annotations
+
+import streamlit as st
+from headlight.core.checkpoints.packages import INSTALL_COMMAND
+from headlight.core.errors import HeadlightError
+from headlight.core.model import Readable
+from headlight.core.registry import SIBLINGS
+from headlight.viz import store
+from headlight.viz.pages.explore import siblings as explore_siblings
+from headlight.viz.pages.explore.choices import View
+from headlight.viz.pages.explore.siblings import FAMILY
+from headlight.viz.pages.explore.state import explore as address
+from headlight.viz.text import markdown_text
+from headlight.viz.ui.state import mirror
+
+_REFUSED = "own_refused"  # session: why the last checkpoint of one's own was not loaded
+
+
+def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
+    """Model, layer, head and the colour switch, in one row. on_model: the session key told of a change of model."""
+    rows = store.engine().rows
+    titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
+    if any(name in SIBLINGS for name in names):
+        titles[FAMILY] = "Siblings"
+    mirror("model", FAMILY if view.model in SIBLINGS else view.model)
+    st.segmented_control(
+        "Model", list(titles), format_func=lambda name: titles[name], key="model", required=True,
+        on_change=_model_changed, args=(on_model,), help=markdown_text(rows[view.model].about),
+    )  # fmt: skip
+    explore_siblings.switches(view)
+    for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
+        mirror(field, getattr(view, field))
+        st.slider(
+            field.capitalize(), 0, max(count - 1, 1), key=field, on_change=address.change_from, args=(field, field),
+            width=160, disabled=count == 1,
+        )  # fmt: skip
+    mirror("skip_first", view.skip_first)
+    st.toggle(
+        "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
+        args=("skip_first", "skip_first"),
+        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
+        "This changes the colours only, never a number.",
+    )  # fmt: skip
+    if store.engine().any_model:
+        own_model()
+    missing = [row.title for name, row in rows.items() if name not in names and name not in SIBLINGS]
+    if missing:
+        st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
+
+
+def own_model() -> None:
+    """A popover that loads a checkpoint from a folder or from the Hugging Face Hub."""
+    with st.popover("Your own model", icon=":material/add:"), st.form("own", border=False, enter_to_submit=True):
+        st.text_input(
+            "Folder, or name on the Hugging Face Hub", key="own_name", placeholder="HuggingFaceTB/SmolLM2-360M",
+            max_chars=500,
+            help="Any text model that transformers runs, in safetensors format. No code of a checkpoint is ever run; what "
+            "Headlight would not show rightly is refused, with the reason.",
+        )  # fmt: skip
+        st.form_submit_button("Load", on_click=_load_own)
+
+
+def refusal() -> str | None:
+    """Why the last checkpoint of one's own was not loaded, once."""
+    return st.session_state.pop(_REFUSED, None)
+
+
+def _load_own() -> None:
+    name = st.session_state["own_name"].strip()
+    if not name:
+        return
+    try:
+        store.add_model(name)
+    except HeadlightError as error:
+        st.session_state[_REFUSED] = f"{name} was not loaded: {error}"
+        return
+    address.change(model=name, layer=None, head=None)
+
+
+def _model_changed(on_model: str) -> None:
+    chosen, before = st.session_state["model"], address.current().model
+    name = explore_siblings.default(before) if chosen == FAMILY else chosen
+    if name and name != before:
+        st.session_state[on_model] = st.session_state.get("shown")
+        address.change(model=name, layer=None, head=None)

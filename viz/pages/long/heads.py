@@ -1,0 +1,88 @@
+"""Long texts, all heads: local ones, ones that look far, ones that copy, ones that rest, found and ranked."""
+
+from __future__ import annotations
+
+import streamlit as st
+from headlight.core.long.profile import SCORES
+from headlight.core.long.reading import Reading
+from headlight.core.serving import long_curves as long_measures
+from headlight.viz import store
+from headlight.viz.components.chart import chart
+from headlight.viz.figures import survey_map
+from headlight.viz.pages.long.choices import LongChoices
+from headlight.viz.pages.long.state import address
+from headlight.viz.theme import Theme
+from headlight.viz.ui.state import mirror
+
+TOP = 10
+PICKED = "long:picked"  # session: a head was picked here, which all of the page is to show
+_ABOUT = {
+    "near": "Local heads look at what was just read, wherever they are in the text.",
+    "far": "Heads that look far back carry what a long text is read for; those that copy, too, are called retrieval heads "
+    "(Wu et al. 2024, arXiv 2404.15574).",
+    "copied": "Induction heads look at what came after the same token before (Olsson et al. 2022, arXiv 2209.11895); the "
+    "example that repeats a passage shows them best.",
+    "first": "The first token holds no more than others; heads rest on it (Xiao et al. 2023, arXiv 2309.17453).",
+}
+
+
+def draw(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
+    """The measure, the highest heads, and a map of all; a click goes to a head."""
+    mirror("long_score", choices.score)
+    st.selectbox(
+        "Rank heads by the share of attention", list(SCORES), format_func=lambda name: SCORES[name], key="long_score",
+        on_change=address.change_from, args=("score", "long_score"), width=420,
+    )  # fmt: skip
+    place = st.empty()
+    values = long_measures.all_scores(
+        store.desk(), key, reading, lambda done: place.progress(done, text="Measuring all heads…")
+    )
+    place.empty()
+    shown = values[list(SCORES).index(choices.score)]
+    _ranking(shown, choices)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        figure = survey_map(shown, "weight", chosen=(choices.layer or 0, choices.head or 0), theme=look)
+        chart(
+            figure, key_name="long_survey", alt="Every head's share, layer by layer.", shape=shown.shape, on_pick=_pick,
+            file_name="headlight-heads",
+        )  # fmt: skip
+    with right:
+        st.markdown(_ABOUT[choices.score])
+        queries = min(len(reading.tokens), long_measures.QUERIES)
+        st.caption(
+            f"Means over {queries:,} tokens that look, evenly spread over the {len(reading.tokens):,} of this text; each with "
+            "its exact weights."
+        )
+
+
+def _ranking(values, choices: LongChoices) -> None:  # type: ignore[no-untyped-def]  # (n_layers, n_heads)
+    order = sorted(
+        (
+            (float(value), layer, head)
+            for layer, row in enumerate(values)
+            for head, value in enumerate(row)
+            if value == value
+        ),
+        key=lambda each: (-each[0], each[1:]),
+    )[:TOP]
+    if not order:
+        st.caption("No head can be measured by this in so short a text.")
+        return
+    titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for value, layer, head in order}
+    here = (choices.layer or 0, choices.head or 0)
+    mirror("long_ranking", here if here in titles else None)
+    st.pills(
+        "Highest (layer.head · share)", list(titles), format_func=lambda place: titles.get(place, ""), key="long_ranking",
+        on_change=_ranked,
+    )  # fmt: skip
+
+
+def _ranked() -> None:
+    if st.session_state["long_ranking"] is not None:
+        _pick(st.session_state["long_ranking"])
+
+
+def _pick(place: tuple[int, int]) -> None:
+    address.change(layer=place[0], head=place[1])
+    st.session_state[PICKED] = True

@@ -1,0 +1,99 @@
+"""Inside MLA's choices in the session and in the link, its controls, and the layer that all its sections look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+from headlight.core.attention import MLA
+from headlight.core.errors import InputError, MissingModelError
+from headlight.core.examples import examples
+from headlight.core.model import Model
+from headlight.core.registry import MODELS, SIBLINGS
+from headlight.core.types import Run
+from headlight.viz import store
+from headlight.viz.pages.explore import choices as view
+from headlight.viz.pages.mla.choices import InsideMLA, from_link, to_link
+from headlight.viz.ui.state import Address, carried_text
+from headlight.viz.ui.widgets import Controls
+
+address: Address[InsideMLA] = Address("mla", from_link, to_link)
+controls = Controls("mla", address)
+
+
+@dataclass(frozen=True)
+class Layered:
+    """One layer of a model on the sentence, and the head that is looked at."""
+
+    name: str
+    model: Model
+    run: Run
+    layer: int
+    head: int
+
+    @property
+    def title(self) -> str:
+        """What people call the model."""
+        return MODELS[self.name].title
+
+    @property
+    def kv_head(self) -> int:
+        """The KV head that the head reads."""
+        return self.run.layers[self.layer].kv_head(self.head)
+
+
+def fallback() -> InsideMLA:
+    """Where the page begins: the sentence of the page before, and the head chosen on Explore where it is of an MLA sibling."""
+    seen = st.session_state.get("explore:view")
+    text = carried_text(examples()[0].text)
+    if seen is None or seen.model not in latent_models():
+        return InsideMLA(text)
+    return InsideMLA(text, model=seen.model, layer=seen.layer or 0, head=seen.head or 0)
+
+
+def latent_models() -> dict[str, str]:
+    """Name -> title of the MLA siblings on this machine."""
+    rows = store.engine().rows
+    return {n: row.title for n, row in SIBLINGS.items() if n in rows and row.attention == "mla" and row.installed}
+
+
+def read(choices: InsideMLA, name: str) -> Layered:
+    """A model's layer on the sentence; the nearest layer and head that it has. Raises what `store.run` raises."""
+    model, run = store.model(name), store.run_or_last(name, choices.text)
+    if not isinstance(model, Model):
+        raise InputError(f"{model.title} is carried by transformers; its steps cannot be shown here")
+    layer, head = min(choices.layer, model.n_layers - 1), min(choices.head, model.n_heads - 1)
+    return Layered(name, model, run, layer, head)
+
+
+def begin(choices: InsideMLA) -> tuple[InsideMLA, list[str], Layered, Any]:
+    """What all sections begin with: the choices settled to what exists, notes on that, the layer, and the row of controls.
+
+    Raises HeadlightError.
+    """
+    models, notes = latent_models(), []
+    if not models:
+        raise MissingModelError("no MLA sibling is trained on this machine yet; `python -m training.run` makes them")
+    if choices.model not in models:
+        notes.append(f"The link's model is no MLA sibling on this machine; showing {next(iter(models.values()))}.")
+        choices = replace(choices, model="mla-rope" if "mla-rope" in models else next(iter(models)))
+    model = store.model(choices.model)
+    wanted = view.Choices("", "", choices.layer, choices.head)
+    found, further = view.settle(wanted, n_layers=model.n_layers, n_heads=model.n_heads, length=1, causal=True)
+    choices = replace(choices, layer=found.layer or 0, head=found.head or 0)
+    row = controls.row("model")
+    with row:
+        limit = store.engine().limits.max_characters
+        controls.text("Sentence", "text", choices.text, max_chars=limit, width=370)
+        controls.menu("Model", "model", choices.model, list(models), format_func=lambda n: models.get(n, n), width=170)
+        controls.whole("Layer", "layer", choices.layer, 0, model.n_layers - 1, width=120)
+        controls.whole("Head", "head", choices.head, 0, model.n_heads - 1, width=120)
+    return choices, notes + further, read(choices, choices.model), row
+
+
+def attention_of(here: Layered) -> MLA:
+    """Its MLA; raises InputError where it is none."""
+    if not isinstance(here.model.attention, MLA):
+        raise InputError(f"{here.title} is no MLA")
+    return here.model.attention
