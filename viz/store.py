@@ -35,7 +35,7 @@ from headlight.core.serving.engine import Engine
 from headlight.core.serving.readings import Desk
 from headlight.core.types import Run, Tokens
 from headlight.viz.ui.state import page_on_screen
-from headlight.viz.ui.visitor import asking, refused, visitor
+from headlight.viz.ui.visitor import asking, caller, refused, visitor
 from torch import Tensor
 
 MEASUREMENTS = 64

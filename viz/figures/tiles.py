@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from headlight.core.long.pooling import Pooled, Region, pool
@@ -10,7 +11,9 @@ from headlight.core.long.reading import Reading
 from headlight.core.serving.readings import Desk
 from headlight.viz.components.deep_map import Tile
 from headlight.viz.pages.long.choices import Viewport
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SMALL = 64  # cells each way of a small map
 OVERVIEW = 128  # cells each way of what lies under the sharp part
