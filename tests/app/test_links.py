@@ -8,6 +8,7 @@ params) is written by hand; `python -m tests.app.test_links` records anew what t
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from streamlit.util import calc_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAME = ROOT / "viz/frame/main.py"  # the script that app.py serves
+SECONDS = float(os.environ.get("HEADLIGHT_APPTEST_SECONDS", "240"))  # of one page; a busy machine may be given more
 FILE = Path(__file__).with_name("links.json")
 LINKS: list[dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
 SEEN = ("widgets", "fixed", "link")
@@ -31,7 +33,7 @@ RENAMED: dict[str, str] = {}
 
 def opened(page: str, params: dict[str, str]) -> AppTest:
     """A page by its link, in a new session, once nothing more is to come."""
-    app = AppTest.from_file(str(FRAME), default_timeout=240)
+    app = AppTest.from_file(str(FRAME), default_timeout=SECONDS)
     app._page_hash = calc_hash("" if page == "explore" else page)  # switch_page() could not go there before a first run
     app.query_params.update(params)
     app.run()

@@ -99,8 +99,6 @@ def with_model(models: tuple[str, ...], place: int, name: str | None) -> tuple[s
 
 def settle(choices: Comparison, *, n_layers: int, n_heads: int, length: int) -> tuple[Comparison, list[str]]:
     """The nearest layer, head and cell that exist, with a note on each change; choices not made (None) stay so."""
-    numbers = {name: getattr(choices, name) for name in NUMBERS}
-    settled, notes = view.settle(
-        Choices(choices.text, "", **numbers), n_layers=n_layers, n_heads=n_heads, length=length, causal=False
-    )
-    return replace(choices, **{name: getattr(settled, name) for name in NUMBERS}), notes
+    asked = view.Choices(choices.text, "", choices.layer, choices.head, choices.query, choices.key)
+    found, notes = view.settle(asked, n_layers=n_layers, n_heads=n_heads, length=length, causal=False)
+    return replace(choices, layer=found.layer, head=found.head, query=found.query, key=found.key), notes
