@@ -15,7 +15,7 @@ from headlight.viz import store
 from headlight.viz.components.share import share
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme, theme
-from headlight.viz.ui.state import Address, mirror
+from headlight.viz.ui.state import PageState
 from headlight.viz.ui.visitor import in_one_line, refused
 
 C = TypeVar("C")
@@ -26,7 +26,8 @@ Draw = Callable[[C, Theme], tuple[C, list[str]]]
 @dataclass(frozen=True)
 class Sections(Generic[C]):
     """name: the page's short name, before its widgets' keys; heading: its HTML; label: what is chosen, for screen readers;
-    titles: section -> what is on its button; drawn: section -> what draws it; fallback: where the page begins.
+    titles: section -> what is on its button; drawn: section -> what draws it; state: the page's, whose choices have a
+    field `section`.
     """
 
     name: str
@@ -34,8 +35,7 @@ class Sections(Generic[C]):
     label: str
     titles: Mapping[str, str]
     drawn: Mapping[str, Draw[C]]
-    address: Address[Any]
-    fallback: Callable[[], C]
+    state: PageState[Any]
 
     def page(self) -> None:
         """The whole page; what Headlight refuses on purpose becomes one line."""
@@ -43,20 +43,12 @@ class Sections(Generic[C]):
             self._page()
 
     def _page(self) -> None:
-        start = self.fallback()
-        choices, notes = self.address.read(start)
+        choices, notes = self.state.read()
         st.html(self.heading)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            key = f"{self.name}_section"
-            mirror(key, choices.section)
-            st.segmented_control(
-                self.label, list(self.titles), format_func=lambda name: self.titles[name], key=key, required=True,
-                label_visibility="collapsed", on_change=self.address.change_from, args=("section", key),
-            )  # fmt: skip
+            self.state.segments(self.label, "section", choices.section, self.titles, label_visibility="collapsed")
             with st.container(width=140):
-                share(
-                    key_name=f"{self.name}_share", on_move=lambda parameters: self.address.moved(parameters, start)
-                )  # fmt: skip
+                share(key_name=f"{self.name}_share")
         st.session_state[f"{self.name}_notes"] = notes
         _open(self)
 
@@ -64,7 +56,7 @@ class Sections(Generic[C]):
 @st.fragment
 def _open(sections: Sections[Any]) -> None:
     """The open section. A change of what is in it runs and sends this part of the page alone."""
-    choices = sections.address.current()
+    choices = sections.state.current()
     notes = st.session_state.pop(f"{sections.name}_notes", [])  # what the link asked for in vain, to be told once
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with st.container(key=f"section_{choices.section}"):
@@ -77,4 +69,4 @@ def _open(sections: Sections[Any]) -> None:
             more = []
     if notes + more:
         messages.info("  \n".join(markdown_text(note) for note in notes + more), icon=":material/info:")
-    sections.address.write(choices)
+    sections.state.write(choices)

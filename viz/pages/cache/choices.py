@@ -1,14 +1,15 @@
-"""What is on the KV-cache page, to and from a link; what each choice may be stands in one table."""
+"""What is on the KV-cache page, and what each choice may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headlight.core.errors import HeadlightError
+from headlight.core.examples import examples
 from headlight.core.memory.config.spelling import read_spelled, spell
 from headlight.core.memory.fit import GPUS
-from headlight.viz.ui.link import Rule, among, changed, read, several, whole
+from headlight.viz.ui.link import Choices, among, choice, several, whole
+from headlight.viz.ui.state import PageState, carried_text
 
 SECTIONS = {
     "models": "Models", "own": "Your model", "measured": "Measured", "claim": "93.3 %", "decode": "Decode cost",
@@ -40,73 +41,6 @@ BATCHES = tuple(2**n for n in range(11))
 CACHE_PRECISIONS = ("fp32", "bf16", "fp8", "q8_0", "int4")
 
 
-@dataclass(frozen=True)
-class CacheChoices:
-    """What a visitor has chosen, section by section (its name stands in front of its fields, but for `section` and `text`).
-
-    Models: names (slugs), context (tokens), batch (sequences at once), precision (of the cache), weights (precision of
-    those), card (GB of memory), cards, reserved: bytes as an engine reserves them; sizes: "slug:millions" of parameters, as
-    typed; what, kv_heads, rank: the model that is shown otherwise, and how. Your model (context to reserved are those of
-    Models): way; layers, heads, kv_heads, head_dim, v_head_dim (0: as the key), window and windowed (layers that have it),
-    stateful (layers that keep nothing), latent, nope, rope, value, queries (MLA's widths); millions of parameters;
-    shape: what a config.json held, as `headlight.core.memory.config.spelling` spells it.
-    Measured: text, whose tokens are read; model, whose tensors are listed; token, up to which; sizes, most (context),
-    repeats: of the timing. 93.3 %: before, after: bits of a number in the caches of DeepSeek 67B and DeepSeek-V2.
-    Decode cost: model (of the catalogue), card (of the hardware table), context, batch, kv_heads (of GQA), precision (of
-    the cache), weights: whether the projections count, too.
-    """
-
-    text: str
-    section: str = "models"
-
-    models_names: tuple[str, ...] = MODELS
-    models_context: int = 32_768
-    models_batch: int = 1
-    models_precision: str = "bf16"
-    models_weights: str = "fp8"
-    models_card: int = 141
-    models_cards: int = 8
-    models_reserved: bool = False
-    models_sizes: tuple[str, ...] = ()
-    models_what: str | None = None
-    models_kv_heads: int | None = None
-    models_rank: int = 512
-
-    own_way: str = "heads"
-    own_layers: int = 32
-    own_heads: int = 32
-    own_kv_heads: int = 8
-    own_head_dim: int = 128
-    own_v_head_dim: int = 0
-    own_window: int = 4096
-    own_windowed: int = 0
-    own_stateful: int = 0
-    own_latent: int = 512
-    own_nope: int = 128
-    own_rope: int = 64
-    own_value: int = 128
-    own_queries: int = 1536
-    own_millions: int = 0
-    own_shape: str = ""
-
-    measured_model: str = "smollm2"
-    measured_token: int | None = None
-    measured_sizes: str = "sibling"
-    measured_most: int = 4096
-    measured_repeats: int = 10
-
-    claim_before: int = 16
-    claim_after: int = 6
-
-    decode_model: str = "deepseek-v3-671b"
-    decode_card: str = "h800"
-    decode_context: int = 131_072
-    decode_batch: int = 1
-    decode_kv_heads: int | None = None
-    decode_precision: str = "bf16"
-    decode_weights: bool = False
-
-
 def _millions(value: str) -> str | None:
     """ "slug:millions" of parameters, as somebody typed them for a model."""
     slug, _, digits = value.partition(":")
@@ -121,33 +55,76 @@ def _shape(value: str) -> str | None:
         return None
 
 
-_RULES: Mapping[str, Rule] = {
-    "section": among(SECTIONS), "text": str,
-    "models_names": several(str, MOST_MODELS), "models_context": whole(1, 100_000_000), "models_batch": whole(1, 4096),
-    "models_precision": among(PRECISIONS), "models_weights": among(WEIGHTS), "models_card": among(GPUS),
-    "models_cards": among(CARDS), "models_reserved": among((True, False)), "models_sizes": several(_millions, 60),
-    "models_what": str, "models_kv_heads": whole(1, 10_000), "models_rank": among(RANKS),
-    "own_way": among(WAYS), "own_layers": whole(1, 10_000), "own_heads": whole(1, 10_000), "own_kv_heads": whole(1, 10_000),
-    "own_head_dim": whole(1, 1_000_000), "own_v_head_dim": whole(0, 1_000_000), "own_window": whole(1, 100_000_000),
-    "own_windowed": whole(0, 10_000), "own_stateful": whole(0, 10_000), "own_latent": whole(1, 1_000_000),
-    "own_nope": whole(1, 1_000_000), "own_rope": whole(0, 1_000_000), "own_value": whole(1, 1_000_000),
-    "own_queries": whole(0, 1_000_000),
-    "own_millions": whole(0, 999_999_999), "own_shape": _shape,
-    "measured_model": str, "measured_token": whole(1, 999_999_999), "measured_sizes": among(SIZES),
-    "measured_most": among(MOST_CONTEXT), "measured_repeats": among(REPEATS),
-    "claim_before": among(BITS), "claim_after": among(BITS),
-    "decode_model": str, "decode_card": str, "decode_context": among(CONTEXTS), "decode_batch": among(BATCHES),
-    "decode_kv_heads": whole(1, 10_000), "decode_precision": among(CACHE_PRECISIONS),
-    "decode_weights": among((True, False)),
-}  # fmt: skip
-_NAMES = {name: name.partition("_")[2].replace("_", " ") for name in _RULES if "_" in name}
+@dataclass(frozen=True)
+class CacheChoices(Choices):
+    """What a visitor has chosen, section by section (its name stands in front of its fields, but for `section` and `text`).
+
+    Models: names (slugs), context (tokens), batch (sequences at once), precision (of the cache), weights (precision of
+    those), card (GB of memory), cards, reserved: bytes as an engine reserves them; sizes: "slug:millions" of parameters, as
+    typed; what, kv_heads, rank: the model that is shown otherwise, and how. Your model (context to reserved are those of
+    Models): way; layers, heads, kv_heads, head_dim, v_head_dim (0: as the key), window and windowed (layers that have it),
+    stateful (layers that keep nothing), latent, nope, rope, value, queries (MLA's widths); millions of parameters;
+    shape: what a config.json held, as `headlight.core.memory.config.spelling` spells it.
+    Measured: text, whose tokens are read; model, whose tensors are listed; token, up to which; sizes, most (context),
+    repeats: of the timing. 93.3 %: before, after: bits of a number in the caches of DeepSeek 67B and DeepSeek-V2.
+    Decode cost: model (of the catalogue), card (of the hardware table), context, batch, kv_heads (of GQA), precision (of
+    the cache), weights: whether the projections count, too.
+    """
+
+    text: str = choice()
+    section: str = choice("models", among(SECTIONS), always=True)
+
+    models_names: tuple[str, ...] = choice(MODELS, several(str, MOST_MODELS))
+    models_context: int = choice(32_768, whole(1, 100_000_000))
+    models_batch: int = choice(1, whole(1, 4096))
+    models_precision: str = choice("bf16", among(PRECISIONS))
+    models_weights: str = choice("fp8", among(WEIGHTS))
+    models_card: int = choice(141, among(GPUS))
+    models_cards: int = choice(8, among(CARDS))
+    models_reserved: bool = choice(False, among((True, False)))
+    models_sizes: tuple[str, ...] = choice((), several(_millions, 60))
+    models_what: str | None = choice(None)
+    models_kv_heads: int | None = choice(None, whole(1, 10_000))
+    models_rank: int = choice(512, among(RANKS))
+
+    own_way: str = choice("heads", among(WAYS))
+    own_layers: int = choice(32, whole(1, 10_000))
+    own_heads: int = choice(32, whole(1, 10_000))
+    own_kv_heads: int = choice(8, whole(1, 10_000))
+    own_head_dim: int = choice(128, whole(1, 1_000_000))
+    own_v_head_dim: int = choice(0, whole(0, 1_000_000))
+    own_window: int = choice(4096, whole(1, 100_000_000))
+    own_windowed: int = choice(0, whole(0, 10_000))
+    own_stateful: int = choice(0, whole(0, 10_000))
+    own_latent: int = choice(512, whole(1, 1_000_000))
+    own_nope: int = choice(128, whole(1, 1_000_000))
+    own_rope: int = choice(64, whole(0, 1_000_000))
+    own_value: int = choice(128, whole(1, 1_000_000))
+    own_queries: int = choice(1536, whole(0, 1_000_000))
+    own_millions: int = choice(0, whole(0, 999_999_999))
+    own_shape: str = choice("", _shape)
+
+    measured_model: str = choice("smollm2")
+    measured_token: int | None = choice(None, whole(1, 999_999_999))
+    measured_sizes: str = choice("sibling", among(SIZES))
+    measured_most: int = choice(4096, among(MOST_CONTEXT))
+    measured_repeats: int = choice(10, among(REPEATS))
+
+    claim_before: int = choice(16, among(BITS))
+    claim_after: int = choice(6, among(BITS))
+
+    decode_model: str = choice("deepseek-v3-671b")
+    decode_card: str = choice("h800")
+    decode_context: int = choice(131_072, among(CONTEXTS))
+    decode_batch: int = choice(1, among(BATCHES))
+    decode_kv_heads: int | None = choice(None, whole(1, 10_000))
+    decode_precision: str = choice("bf16", among(CACHE_PRECISIONS))
+    decode_weights: bool = choice(False, among((True, False)))
 
 
-def to_link(choices: CacheChoices) -> dict[str, str]:
-    """The parameters of the address bar; what is as at first is left out, but for section and text."""
-    return changed(choices, CacheChoices(text="")) | {"section": choices.section, "text": choices.text}
+def _start() -> CacheChoices:
+    """Where the page begins: the sentence of the page before."""
+    return CacheChoices(text=carried_text(examples()[0].text))
 
 
-def from_link(params: Mapping[str, str], fallback: CacheChoices) -> tuple[CacheChoices, list[str]]:
-    """The choices that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing."""
-    return read(params, _RULES, fallback, _NAMES)
+state = PageState("cache", CacheChoices, _start)

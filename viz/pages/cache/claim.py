@@ -9,11 +9,10 @@ from headlight.core.memory.claim import AFTER, BEFORE, PUBLISHED, WHY, Step, bit
 from headlight.core.memory.config.wording import formula
 from headlight.core.memory.sizes import elements_per_token
 from headlight.viz.figures import claim_steps
-from headlight.viz.pages.cache.choices import BITS, CacheChoices
-from headlight.viz.pages.cache.state import controls
+from headlight.viz.pages.cache.choices import BITS, CacheChoices, state
 from headlight.viz.pages.quality.published import published_tables
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "DeepSeek-V2's paper (arXiv 2405.04434, abstract) says that its KV cache is **93.3% smaller** than that of DeepSeek 67B. "
@@ -42,14 +41,15 @@ _TABLE_1 = [
 def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     """The steps from one cache to the other, then the paper's tables."""
     st.markdown(_INTRO)
-    with controls.row("claim"):
+    with state.row("claim"):
         for label, field in (("Bits a number, DeepSeek 67B", "before"), ("Bits a number, DeepSeek-V2", "after")):
-            controls.among(label, f"claim_{field}", getattr(choices, f"claim_{field}"), BITS, width=260)
+            state.steps(label, f"claim_{field}", getattr(choices, f"claim_{field}"), BITS, width=260)
     found = steps(choices.claim_before, choices.claim_after)
     _verdict(choices, found)
     picture(claim_steps(found, theme=look), "claim", _told(found), _formulas(choices))
     st.info(WHY, icon=":material/info:")
-    controls.take_away(
+    take_away(
+        state,
         "claim",
         "from headlight.core.memory.claim import fewer_numbers, less, steps\n"
         f"found = steps({choices.claim_before}, {choices.claim_after})\nless(found[0].bytes, found[-1].bytes), fewer_numbers()",

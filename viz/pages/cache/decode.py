@@ -15,10 +15,9 @@ from headlight.core.memory.shape import CacheShape
 from headlight.viz import store
 from headlight.viz.figures import cost_bars, roofline
 from headlight.viz.figures.cache.costs import Point
-from headlight.viz.pages.cache.choices import BATCHES, CACHE_PRECISIONS, CONTEXTS, CacheChoices
-from headlight.viz.pages.cache.state import address, controls
+from headlight.viz.pages.cache.choices import BATCHES, CACHE_PRECISIONS, CONTEXTS, CacheChoices, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "To make one token, a decoder reads everything it remembers. MHA reads much and computes little: it waits for memory. "
@@ -112,36 +111,36 @@ def _settle(
 
 def _controls(choices: CacheChoices, shapes: Mapping[str, CacheShape], table: Mapping[str, Card]) -> None:
     shape = shapes[choices.decode_model]
-    with controls.row("decode_model"):
-        controls.menu(
+    with state.row("decode_model"):
+        state.menu(
             "Sizes of", "decode_model", choices.decode_model, list(shapes), format_func=lambda slug: shapes[slug].name,
-            on_change=_other_model, width=230,
+            take=_other_model, width=230,
         )  # fmt: skip
-        controls.menu(
+        state.menu(
             "Card", "decode_card", choices.decode_card, list(table), format_func=lambda name: table[name].title, width=190
         )  # fmt: skip
-        controls.menu(
+        state.menu(
             "Cache held in", "decode_precision", choices.decode_precision, CACHE_PRECISIONS, width=120,
             help="Of the remembered numbers; arithmetic and weights stay bfloat16.",
         )  # fmt: skip
-        controls.toggle(
+        state.toggle(
             "Count the projections", "decode_weights", choices.decode_weights,
             help="The layer's projections, too: their weights are read once a step for all sequences together, so a larger "
             "batch shares them. Feed-forward parts are never counted here.",
         )  # fmt: skip
-    with controls.row("decode"):
-        controls.among(
+    with state.row("decode"):
+        state.steps(
             "Context (tokens)", "decode_context", choices.decode_context, CONTEXTS, width=260, format_func=lambda n: f"{n:,}"
         )  # fmt: skip
-        controls.among("Sequences at once", "decode_batch", choices.decode_batch, BATCHES, width=220)
-        controls.among(
+        state.steps("Sequences at once", "decode_batch", choices.decode_batch, BATCHES, width=220)
+        state.steps(
             "KV heads of GQA", "decode_kv_heads", choices.decode_kv_heads or own_kv_heads(shape), _divisors(shape.n_heads),
             width=200,
         )  # fmt: skip
 
 
-def _other_model() -> None:
-    address.change(decode_model=st.session_state[controls.key("decode_model")], decode_kv_heads=None)
+def _other_model(slug: str) -> None:
+    state.change(decode_model=slug, decode_kv_heads=None)
 
 
 def _divisors(n: int) -> list[int]:
@@ -193,7 +192,8 @@ def _reading(choices: CacheChoices) -> None:
 
 def _take_away(choices: CacheChoices, shown: _Shown) -> None:
     heads = choices.decode_kv_heads or own_kv_heads(shown.shape)
-    controls.take_away(
+    take_away(
+        state,
         "decode",
         "from headlight.core.memory.decode_cost import ways\nfrom headlight.core.memory.hardware import card\n"
         "from headlight.core.memory.precision import precision\nfrom headlight.core.memory.published import published\n"

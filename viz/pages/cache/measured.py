@@ -15,11 +15,10 @@ from headlight.core.registry import SIBLINGS
 from headlight.viz import store
 from headlight.viz.figures import held_and_reserved, held_growth
 from headlight.viz.pages.cache import step_times as cache_steps
-from headlight.viz.pages.cache.choices import CacheChoices
-from headlight.viz.pages.cache.state import controls
+from headlight.viz.pages.cache.choices import CacheChoices, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 MOST_READ = 64  # tokens read one by one
 _INTRO = (
@@ -33,11 +32,11 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     """What caches hold, then what steps take."""
     choices, notes = _settle_model(choices)
     st.markdown(_INTRO)
-    with controls.row("measured"):
-        controls.text(
-            "Sentence to read", "text", choices.text, max_chars=store.engine().limits.max_characters, width=420
+    with state.row("measured"):
+        state.text(
+            "Sentence to read", "text", choices.text, store.engine().limits.max_characters, width=420
         )  # fmt: skip
-        controls.menu(
+        state.menu(
             "Model whose tensors are listed", "measured_model", choices.measured_model, _names(), width=220,
             format_func=lambda name: store.engine().rows[name].title,
         )  # fmt: skip
@@ -51,7 +50,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     most = max(len(held.held) for held in found.values())
     at = min(choices.measured_token or most, most)
     with slider:
-        controls.whole("After token", "measured_token", at, 1, most)
+        state.slider("After token", "measured_token", at, 1, most)
     if cut:
         notes.append(f"The first {MOST_READ} tokens are read here.")
     _pictures(found, own, at, look)
@@ -163,7 +162,8 @@ def _take_away(choices: CacheChoices, found: dict[str, Held]) -> None:
         ]
         return rows_to_csv(["token", *found], rows)
 
-    controls.take_away(
+    take_away(
+        state,
         "held",
         "from headlight import load_model\nfrom headlight.core.measured.held import held\n"
         f'model = load_model("{choices.measured_model}")\n'

@@ -14,12 +14,10 @@ from headlight.core.memory.config.wording import row_formula
 from headlight.core.memory.shape import CacheShape, Heads, LayerGroup, MLADims
 from headlight.viz import store
 from headlight.viz.pages.cache import what_if as cache_otherwise
-from headlight.viz.pages.cache.choices import WAYS, CacheChoices
-from headlight.viz.pages.cache.sizing import beside, curves, deployment, fits, take_away, usage
-from headlight.viz.pages.cache.state import address, controls
+from headlight.viz.pages.cache.choices import WAYS, CacheChoices, state
+from headlight.viz.pages.cache.sizing import beside, curves, deployment, exports, fits, usage
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
 
 _INTRO = "Any model: say how many layers and heads it has, or give its `config.json`; no weights are needed."
 _TEXT, _FILE, _TOLD = "cache_own_text", "cache_own_file", "cache_own_told"
@@ -38,7 +36,7 @@ class _Told:
 def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     """The form, and below it the same pictures as for published models."""
     st.markdown(_INTRO)
-    controls.segments("How", "own_way", choices.own_way, WAYS, label_visibility="collapsed")
+    state.segments("How", "own_way", choices.own_way, WAYS, label_visibility="collapsed")
     shape = _shape(choices)
     if shape is None:
         return choices, []
@@ -46,14 +44,14 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     plan = deployment(shape, choices, choices.own_millions * 10**6 or None)
     left, right = st.columns(2, gap="medium")
     with left:
-        with controls.row("own_what"):
+        with state.row("own_what"):
             n_kv_heads = cache_otherwise.knobs(shape, choices)
         cache_otherwise.draw(plan, n_kv_heads, choices, look)
     with right:
         curves([plan], "own", choices, look)
     fits([plan], choices)
     beside([plan])
-    take_away([plan], "own", _code(shape, choices))
+    exports([plan], "own", _code(shape, choices))
     return choices, []
 
 
@@ -67,7 +65,7 @@ def _shape(choices: CacheChoices) -> CacheShape | None:
 
 
 def _heads(choices: CacheChoices) -> CacheShape:
-    with controls.row("own_heads"):
+    with state.row("own_heads"):
         _number("Layers", "own_layers", choices.own_layers, MAX_LAYERS)
         _number("Query heads", "own_heads", choices.own_heads, MAX_HEADS)
         _number("KV heads", "own_kv_heads", choices.own_kv_heads, MAX_HEADS)
@@ -81,7 +79,7 @@ def _heads(choices: CacheChoices) -> CacheShape:
 
 
 def _mla(choices: CacheChoices) -> CacheShape:
-    with controls.row("own_mla"):
+    with state.row("own_mla"):
         _number("Layers", "own_layers", choices.own_layers, MAX_LAYERS)
         _number("Query heads", "own_heads", choices.own_heads, MAX_HEADS)
         _number("kv_lora_rank", "own_latent", choices.own_latent, MAX_WIDTH)
@@ -99,7 +97,7 @@ def _mla(choices: CacheChoices) -> CacheShape:
 
 def _odd(choices: CacheChoices) -> Odd:
     """Layers that are not like the others."""
-    with controls.row("own_windows"):
+    with state.row("own_windows"):
         _number("Layers with a window", "own_windowed", choices.own_windowed, MAX_LAYERS, least=0)
         _number("Window (tokens)", "own_window", choices.own_window, MAX_TOKENS)
         _number(
@@ -131,11 +129,7 @@ def _parameters(choices: CacheChoices) -> None:
 def _number(
     label: str, field: str, value: int, most: int, least: int = 1, width: int = 150, help: str | None = None
 ) -> None:
-    key = controls.key(field)
-    mirror(key, value)
-    st.number_input(
-        label, least, most, key=key, step=1, width=width, help=help, on_change=address.change_from, args=(field, key)
-    )  # fmt: skip
+    state.number(label, field, value, least, most, width=width, help=help)
 
 
 def _config(choices: CacheChoices) -> CacheShape | None:
@@ -192,7 +186,7 @@ def _take(text: str | bytes) -> None:
         return
     unread = f"Not understood, and it might matter: {', '.join(reading.unread)}." if reading.unread else ""
     st.session_state[_TOLD] = _Told(spelled, notes=(*reading.notes, *([unread] if unread else [])))
-    address.change(own_shape=spelled)
+    state.change(own_shape=spelled)
 
 
 def _say(shape: CacheShape, notes: tuple[str, ...]) -> None:

@@ -17,8 +17,7 @@ from headlight.viz.pages.cache import (
 from headlight.viz.pages.cache import (
     published as cache_models,
 )
-from headlight.viz.pages.cache.choices import SECTIONS
-from headlight.viz.pages.cache.state import address, fallback
+from headlight.viz.pages.cache.choices import SECTIONS, state
 from headlight.viz.ui.sections import Sections
 
 _SECTIONS = Sections(
@@ -30,8 +29,7 @@ _SECTIONS = Sections(
         "models": cache_models.draw, "own": cache_own.draw, "measured": cache_measured.draw, "claim": cache_claim.draw,
         "decode": cache_decode.draw,
     },
-    address,
-    fallback,
+    state,
 )  # fmt: skip
 
 

@@ -9,9 +9,8 @@ import streamlit as st
 from headlight.core.memory.published import Published
 from headlight.viz import store
 from headlight.viz.pages.cache import what_if as cache_otherwise
-from headlight.viz.pages.cache.choices import MOST_MODELS, CacheChoices
-from headlight.viz.pages.cache.sizing import bars, beside, curves, deployment, fits, take_away, usage
-from headlight.viz.pages.cache.state import address, controls
+from headlight.viz.pages.cache.choices import MOST_MODELS, CacheChoices, state
+from headlight.viz.pages.cache.sizing import bars, beside, curves, deployment, exports, fits, usage
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
 
@@ -26,8 +25,8 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     catalogue = store.catalogue()
     choices, notes = _settle(choices, catalogue)
     st.markdown(_INTRO)
-    controls.several(
-        "Models", "models_names", choices.models_names, list(catalogue), max_selections=MOST_MODELS,
+    state.several(
+        "Models", "models_names", choices.models_names, list(catalogue), MOST_MODELS,
         format_func=lambda slug: _title(catalogue[slug]), placeholder="Choose up to eight",
     )  # fmt: skip
     usage(choices)
@@ -47,7 +46,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     choices = _otherwise(choices, chosen, look)
     _parameters(choices, chosen, sizes)
     _sources(chosen)
-    take_away(plans, "models", _code(choices))
+    exports(plans, "models", _code(choices))
     return choices, notes
 
 
@@ -77,8 +76,8 @@ def _otherwise(choices: CacheChoices, chosen: list[Published], look: Theme) -> C
     st.markdown("#### What if")
     titles = {model.slug: model.shape.name for model in chosen}
     what = choices.models_what or next(iter(titles))
-    with controls.row("what"):
-        controls.menu(
+    with state.row("what"):
+        state.menu(
             "this model", "models_what", what, list(titles), width=280, format_func=lambda slug: titles.get(slug, slug)
         )
         shape = store.catalogue()[what].shape
@@ -97,7 +96,7 @@ def _parameters(choices: CacheChoices, chosen: list[Published], sizes: Mapping[s
             "In billions, for the weights. What stands there is the size that the published name states, rounded as it is "
             "there; type a better number where you have one."
         )
-        with controls.row("parameters"):
+        with state.row("parameters"):
             for model in chosen:
                 _parameter(model, sizes)
 
@@ -105,8 +104,7 @@ def _parameters(choices: CacheChoices, chosen: list[Published], sizes: Mapping[s
 def _parameter(model: Published, sizes: Mapping[str, int]) -> None:
     key, known = f"cache_size_{model.slug}", sizes.get(model.slug, model.shape.parameters)
     value = None if known is None else known / 1e9
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+    state.mirror(key, value)
     st.number_input(
         model.shape.name, 0.001, 900_000.0, value=None, key=key, width=230, format="%.3f", placeholder="not known",
         on_change=_type, args=(model.slug, key),
@@ -116,8 +114,8 @@ def _parameter(model: Published, sizes: Mapping[str, int]) -> None:
 def _type(slug: str, key: str) -> None:
     """Takes a typed number of parameters into the choices; an emptied field is the catalogue's again."""
     value = st.session_state[key]
-    others = tuple(entry for entry in address.current().models_sizes if entry.partition(":")[0] != slug)
-    address.change(models_sizes=others if value is None else (*others, f"{slug}:{max(1, round(value * 1000))}"))
+    others = tuple(entry for entry in state.current().models_sizes if entry.partition(":")[0] != slug)
+    state.change(models_sizes=others if value is None else (*others, f"{slug}:{max(1, round(value * 1000))}"))
 
 
 def _sources(chosen: list[Published]) -> None:

@@ -15,11 +15,10 @@ from headlight.core.memory.precision import PRECISIONS as KINDS
 from headlight.core.memory.shape import CacheShape, Latent
 from headlight.core.memory.sizes import bytes_per_token, growing_bytes_per_token
 from headlight.viz.figures import Bar, Line, memory_bars, memory_curves
-from headlight.viz.pages.cache.choices import CARDS, NATIVE, NO_WEIGHTS, PRECISIONS, WEIGHTS, CacheChoices
-from headlight.viz.pages.cache.state import controls
+from headlight.viz.pages.cache.choices import CARDS, NATIVE, NO_WEIGHTS, PRECISIONS, WEIGHTS, CacheChoices, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _CONTEXTS = tuple(2**n for n in range(8, 24))
 _BATCHES = (*(2**n for n in range(9)), 1024)
@@ -33,18 +32,16 @@ _RESERVED = (
 def usage(choices: CacheChoices) -> None:
     """The controls: context, sequences, precisions, cards."""
     context, batch = choices.models_context, choices.models_batch
-    with controls.row("usage"):
-        controls.among(
+    with state.row("usage"):
+        state.steps(
             "Context (tokens)", "models_context", context, sorted({*_CONTEXTS, context}), width=230, format_func="{:,}".format
         )  # fmt: skip
-        controls.among("Sequences at once", "models_batch", batch, sorted({*_BATCHES, batch}), width=160)
-        controls.menu(
-            "Cache in", "models_precision", choices.models_precision, PRECISIONS, width=170, format_func=_kind
-        )
-        controls.menu("Weights in", "models_weights", choices.models_weights, WEIGHTS, width=160, format_func=_kind)
-        controls.menu("Cards", "models_cards", choices.models_cards, CARDS, width=84)
-        controls.menu("of", "models_card", choices.models_card, GPUS, width=116, format_func="{} GB".format)
-        controls.toggle("As engines reserve", "models_reserved", choices.models_reserved, help=_RESERVED)
+        state.steps("Sequences at once", "models_batch", batch, sorted({*_BATCHES, batch}), width=160)
+        state.menu("Cache in", "models_precision", choices.models_precision, PRECISIONS, width=170, format_func=_kind)
+        state.menu("Weights in", "models_weights", choices.models_weights, WEIGHTS, width=160, format_func=_kind)
+        state.menu("Cards", "models_cards", choices.models_cards, CARDS, width=84)
+        state.menu("of", "models_card", choices.models_card, GPUS, width=116, format_func="{} GB".format)
+        state.toggle("As engines reserve", "models_reserved", choices.models_reserved, help=_RESERVED)
 
 
 def _kind(name: str) -> str:
@@ -168,12 +165,12 @@ def _notes(plan: Deployment) -> list[str]:
     return notes
 
 
-def take_away(plans: Sequence[Deployment], name: str, code: str) -> None:
+def exports(plans: Sequence[Deployment], name: str, code: str) -> None:
     """The numbers as CSV, and the calls for a notebook."""
     shapes, kinds = [plan.shape for plan in plans], [plan.precision for plan in plans]
     first, rooms = plans[0], [plan.memory if plan.room is None else plan.room for plan in plans]
-    controls.take_away(
-        name, code,
+    take_away(
+        state, name, code,
         {
             "Cache sizes": lambda: to_csv(shapes, kinds, first.context, first.batch, rooms),
             "Cache curves": lambda: curves_to_csv(shapes, kinds, DRAWN, first.batch),

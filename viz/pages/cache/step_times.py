@@ -11,12 +11,11 @@ from headlight.core.measured.decode_timing import Measurement, Timed, Timing
 from headlight.core.measured.layers import SIZES
 from headlight.viz import store
 from headlight.viz.figures import step_times
-from headlight.viz.pages.cache.choices import MOST_CONTEXT, REPEATS, CacheChoices
+from headlight.viz.pages.cache.choices import MOST_CONTEXT, REPEATS, CacheChoices, state
 from headlight.viz.pages.cache.choices import SIZES as TITLES
-from headlight.viz.pages.cache.state import controls
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 # Session: the measurement under way, what it is of, and the last finished ones with what they are of (a few numbers each).
 _RUNNING, _DONE, _REFUSED = "cache:measurement", "cache:measured", "cache:refused"
@@ -54,16 +53,16 @@ def _asked(choices: CacheChoices) -> Asked:
 
 
 def _choose(choices: CacheChoices, busy: bool) -> None:
-    with controls.row("steps"):
-        controls.menu(
+    with state.row("steps"):
+        state.menu(
             "Sizes", "measured_sizes", choices.measured_sizes, list(TITLES), format_func=lambda name: TITLES[name],
             width=260, disabled=busy,
         )  # fmt: skip
-        controls.among(
+        state.steps(
             "Most tokens remembered", "measured_most", choices.measured_most, MOST_CONTEXT, width=220,
             format_func=lambda n: f"{n:,}", disabled=busy,
         )  # fmt: skip
-        controls.among("Repeats", "measured_repeats", choices.measured_repeats, REPEATS, width=140, disabled=busy)
+        state.steps("Repeats", "measured_repeats", choices.measured_repeats, REPEATS, width=140, disabled=busy)
         if busy:
             st.button("Cancel", key="cache_cancel", icon=":material/stop_circle:", on_click=_cancel)
         else:
@@ -140,7 +139,8 @@ def _result(asked: Asked, rows: Sequence[Timed], look: Theme) -> None:
         )  # fmt: skip
     with right:
         st.dataframe(_table(rows), hide_index=True, key="cache_steps_table", height=35 * (len(rows) + 1) + 3)
-    controls.take_away(
+    take_away(
+        state,
         "steps",
         "from headlight.core.measured.layers import SIZES\nfrom headlight.core.measured.decode_timing import Timing\n"
         f'timing = Timing(SIZES["{sizes}"], {contexts(asked[1])}, repeats={repeats}, device="{device.type}")\n'

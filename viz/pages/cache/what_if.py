@@ -11,9 +11,8 @@ from headlight.core.memory.deployment import Deployment
 from headlight.core.memory.shape import CacheShape, Heads
 from headlight.core.memory.variants import as_mha, as_mla, mla_forms, with_kv_heads
 from headlight.viz.figures import memory_bars
-from headlight.viz.pages.cache.choices import RANKS, CacheChoices
+from headlight.viz.pages.cache.choices import RANKS, CacheChoices, state
 from headlight.viz.pages.cache.sizing import UNITS, bar
-from headlight.viz.pages.cache.state import controls
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture
@@ -24,11 +23,11 @@ def knobs(shape: CacheShape, choices: CacheChoices) -> int:
     options = [n for n in range(1, shape.n_heads + 1) if shape.n_heads % n == 0]
     asked = choices.models_kv_heads or 8
     n_kv_heads = asked if asked in options else min(options, key=lambda n: abs(n - asked))
-    controls.among(
+    state.steps(
         "GQA with KV heads", "models_kv_heads", n_kv_heads, options if len(options) > 1 else [*options, options[0] + 1],
         width=220, disabled=len(options) < 2,
     )  # fmt: skip
-    controls.among("MLA with rank", "models_rank", choices.models_rank, RANKS, width=220)
+    state.steps("MLA with rank", "models_rank", choices.models_rank, RANKS, width=220)
     return n_kv_heads
 
 

@@ -1,19 +1,27 @@
-"""What a person compares, as one value: read from a link, written back to a link."""
+"""What a person compares: models, a head, a cell, and the experiment with the order of words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
+from headlight.core.examples import examples
 from headlight.viz.pages.explore import choices as view
-from headlight.viz.pages.explore.choices import Choices
+from headlight.viz.pages.explore.choices import NO_NUMBER, installed_models, integer
+from headlight.viz.ui.link import Choices, among, choice, switch, whole
+from headlight.viz.ui.state import PageState, carried_text
 
 MOST = 4
 ORDERS = {"written": "As written", "reversed": "Reversed", "shuffled": "Shuffled"}
+_SEEDS = 10**9
+_FIRST = ("mha-rope", "gqa-rope")  # compared when nothing else is asked for; then the registry's order
+_MODELS = ("model", *(f"model{place}" for place in range(2, MOST + 1)))  # the link's parameters, one a model
+_HEADS = {"matched": True, "same": False}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Choices):
     """What a visitor has chosen; None is a choice not made yet, which the page makes well.
 
     text; models: two to four names, the first is what the others are compared with; layer, head: of the first model;
@@ -22,60 +30,53 @@ class Comparison:
     ORDERS; seed: of the shuffle; both_ways: without the causal mask; subject: the model that it is made with.
     """
 
-    text: str
-    models: tuple[str, ...]
-    layer: int | None = None
-    head: int | None = None
-    query: int | None = None
-    key: int | None = None
-    matched: bool = True
-    skip_first: bool = False
-    order: str = "written"
-    seed: int = 0
-    both_ways: bool = False
-    subject: str | None = None
+    text: str = choice()
+    models: tuple[str, ...] = choice(rule=None)
+    layer: int | None = choice(None, integer, refused=NO_NUMBER)
+    head: int | None = choice(None, integer, refused=NO_NUMBER)
+    query: int | None = choice(None, integer, refused=NO_NUMBER)
+    key: int | None = choice(None, integer, refused=NO_NUMBER)
+    matched: bool = choice(
+        True, _HEADS.get, parameter="heads", spell=lambda matched: "matched" if matched else "same",
+        refused="The link's way of choosing heads is unknown; the best-matching ones are shown.",
+    )  # fmt: skip
+    skip_first: bool = choice(False, switch)
+    order: str = choice(
+        "written", among(ORDERS), refused="The link's order of words is unknown; the sentence is read as written."
+    )
+    seed: int = choice(
+        0, whole(0, _SEEDS - 1), refused="The link's seed is not a number from 0; the shuffle is that of seed 0."
+    )
+    both_ways: bool = choice(False, switch)
+    subject: str | None = choice(None)
+
+    @classmethod
+    def parse(cls, link: Mapping[str, str], start: Self) -> tuple[Self, list[str]]:
+        """The base's, with the models of up to four parameters; fewer than two are filled up from `start`."""
+        choices, notes = super().parse(link, start)
+        models = tuple(dict.fromkeys(link[name] for name in _MODELS if name in link))
+        return replace(choices, models=completed(models, start.models)), notes
+
+    def link(self) -> dict[str, str]:
+        """The base's, with a parameter for each model."""
+        return super().link() | dict(zip(_MODELS, self.models, strict=False))
+
+    def reshuffled(self) -> int:
+        """The seed of the next shuffle."""
+        return (self.seed + 1) % _SEEDS
 
 
-_NUMBERS = ("layer", "head", "query", "key")
-_MODELS = ("model", *(f"model{place}" for place in range(2, MOST + 1)))
+def default_models(installed: Sequence[str]) -> tuple[str, ...]:
+    """Two models to begin with."""
+    return tuple(sorted(installed, key=lambda name: name not in _FIRST))[:2]
 
 
-def to_link(choices: Comparison) -> dict[str, str]:
-    """The parameters of the address bar; what is off or not chosen is left out."""
-    link = {"text": choices.text} | dict(zip(_MODELS, choices.models, strict=False))
-    link |= {name: str(getattr(choices, name)) for name in _NUMBERS if getattr(choices, name) is not None}
-    link |= {} if choices.matched else {"heads": "same"}
-    link |= {name: "1" for name in ("skip_first", "both_ways") if getattr(choices, name)}
-    link |= {} if choices.order == "written" else {"order": choices.order}
-    link |= {} if choices.seed == 0 else {"seed": str(choices.seed)}
-    return link | ({} if choices.subject is None else {"subject": choices.subject})
+def start() -> Comparison:
+    """Where the page begins: the sentence of the page before, and two models."""
+    return Comparison(text=carried_text(examples()[0].text), models=default_models(installed_models()))
 
 
-def from_link(params: Mapping[str, str], fallback: Comparison) -> tuple[Comparison, list[str]]:
-    """The comparison that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing.
-
-    Only shapes are checked here; whether a model or a layer exists is known on the page.
-    """
-    known = {name: params[name] for name in ("text", "skip_first", *_NUMBERS) if name in params}
-    plain, notes = view.from_link(known, Choices(fallback.text, ""))
-    numbers = {name: getattr(plain, name) for name in _NUMBERS}
-    models = tuple(dict.fromkeys(params[name] for name in _MODELS if name in params))
-    order, heads, seed = params.get("order", "written"), params.get("heads", "matched"), params.get("seed", "0")
-    if order not in ORDERS:
-        notes.append("The link's order of words is unknown; the sentence is read as written.")
-    if heads not in ("matched", "same"):
-        notes.append("The link's way of choosing heads is unknown; the best-matching ones are shown.")
-    if not _is_seed(seed):
-        notes.append("The link's seed is not a number from 0; the shuffle is that of seed 0.")
-    return Comparison(
-        text=plain.text, models=completed(models, fallback.models), **numbers, matched=heads != "same",
-        skip_first=plain.skip_first, order=order if order in ORDERS else "written",
-        seed=int(seed) if _is_seed(seed) else 0, both_ways=params.get("both_ways") == "1", subject=params.get("subject"),
-    ), notes  # fmt: skip
-
-
-def _is_seed(value: str) -> bool:
-    return value.isascii() and value.isdecimal() and len(value) <= 9
+state = PageState("compare", Comparison, start)
 
 
 def completed(models: tuple[str, ...], spare: tuple[str, ...]) -> tuple[str, ...]:
@@ -98,8 +99,6 @@ def with_model(models: tuple[str, ...], place: int, name: str | None) -> tuple[s
 
 def settle(choices: Comparison, *, n_layers: int, n_heads: int, length: int) -> tuple[Comparison, list[str]]:
     """The nearest layer, head and cell that exist, with a note on each change; choices not made (None) stay so."""
-    numbers = {name: getattr(choices, name) for name in _NUMBERS}
-    settled, notes = view.settle(
-        Choices(choices.text, "", **numbers), n_layers=n_layers, n_heads=n_heads, length=length, causal=False
-    )
-    return replace(choices, **{name: getattr(settled, name) for name in _NUMBERS}), notes
+    asked = view.Choices(choices.text, "", choices.layer, choices.head, choices.query, choices.key)
+    found, notes = view.settle(asked, n_layers=n_layers, n_heads=n_heads, length=length, causal=False)
+    return replace(choices, layer=found.layer, head=found.head, query=found.query, key=found.key), notes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from headlight.core.registry import SIBLINGS
 from headlight.viz import store
-from headlight.viz.pages.compare.choices import MOST, Comparison, with_model
-from headlight.viz.pages.compare.state import Shown, address, limits
-from headlight.viz.ui.state import mirror
+from headlight.viz.pages.compare.choices import MOST, Comparison, state, with_model
+from headlight.viz.pages.compare.state import Shown, limits
+from headlight.viz.pages.explore.choices import SINKS
 
 _PLACES = ("Compare", "with", "and", "and")
 _HEADS = {True: "Best-matching heads", False: "Same layer and head"}
@@ -20,7 +20,7 @@ def models(choices: Comparison, names: list[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="compare_models"):
         for place in range(count):
             key = f"compare_model_{place}"
-            mirror(key, choices.models[place] if place < len(choices.models) else None)
+            state.mirror(key, choices.models[place] if place < len(choices.models) else None)
             st.selectbox(
                 _PLACES[place], names, index=0 if place < 2 else None, format_func=lambda name: rows[name].title, key=key,
                 placeholder="add a model", on_change=_chosen, args=(place, key), width=230,
@@ -32,34 +32,21 @@ _HELP = "The first model is what the others are compared with. Choosing one that
 
 
 def _chosen(place: int, key: str) -> None:
-    before, name = address.current(), st.session_state[key]
+    before, name = state.current(), st.session_state[key]
     after = with_model(before.models, place, name)
     alike = {*before.models, *after} <= set(SIBLINGS)  # they read the same tokens, so a picked cell stays what it is
-    address.change(models=after, **({} if alike else {"query": None, "key": None}))
+    state.change(models=after, **({} if alike else {"query": None, "key": None}))
 
 
 def heads(choices: Comparison, shown: Shown) -> None:
     """How heads are chosen, layer and head, and the switch of the colour scale."""
-    mirror("compare_matched", choices.matched)
-    st.segmented_control(
-        "Heads", list(_HEADS), format_func=lambda matched: _HEADS[matched], key="compare_matched", required=True,
-        on_change=address.change_from, args=("matched", "compare_matched"),
+    state.segments(
+        "Heads", "matched", choices.matched, _HEADS,
         help="Heads of models that were trained apart stand in no common order, so the same number need not mean the same "
         "job. Best-matching: in every other model, of all heads of all layers, the one whose rows are nearest to those of "
         "the head chosen in the first.",
     )  # fmt: skip
-    counts = limits(choices, shown)
-    for field, count in zip(("layer", "head"), counts, strict=True):
-        key = f"compare_{field}"
-        mirror(key, getattr(choices, field))
-        st.slider(
-            field.capitalize(), 0, max(count - 1, 1), key=key, on_change=address.change_from, args=(field, key), width=160,
-            disabled=count == 1,
-        )  # fmt: skip
-    mirror("compare_skip_first", choices.skip_first)
-    st.toggle(
-        "Leave the first token out of the colour scale", key="compare_skip_first", on_change=address.change_from,
-        args=("skip_first", "compare_skip_first"),
-        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
-        "This changes the colours only, never a number.",
-    )  # fmt: skip
+    n_layers, n_heads = limits(choices, shown)
+    state.slider("Layer", "layer", choices.layer, 0, n_layers - 1, width=160)
+    state.slider("Head", "head", choices.head, 0, n_heads - 1, width=160)
+    state.toggle("Leave the first token out of the colour scale", "skip_first", choices.skip_first, help=SINKS)

@@ -7,8 +7,8 @@ from headlight.core.analysis.compare import Reading, best_matches, pairs, same_h
 from headlight.core.errors import InputError
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import distance_map
-from headlight.viz.pages.compare.choices import Comparison
-from headlight.viz.pages.compare.state import Shown, address
+from headlight.viz.pages.compare.choices import Comparison, state
+from headlight.viz.pages.compare.state import Shown
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
 
@@ -48,7 +48,7 @@ def _one(choices: Comparison, shown: Shown, index: int, look: Theme) -> None:
     alt = f"Distances of the heads of {shown.title(0)}. {title}, layer by layer."
     chart(
         figure, key_name=f"compare_distances_{index}", alt=alt, shape=first.shape,
-        on_pick=lambda place: address.change(layer=place[0], head=place[1]),
+        on_pick=lambda place: state.change(layer=place[0], head=place[1]),
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from headlight.viz.components.chart import chart
 from headlight.viz.figures import difference_map, weight_map
 from headlight.viz.figures.compare.maps import difference, difference_limit
 from headlight.viz.figures.explore.head_map import colour_top, visible_weights
-from headlight.viz.pages.compare.choices import Comparison
-from headlight.viz.pages.compare.state import Shown, address
+from headlight.viz.pages.compare.choices import Comparison, state
+from headlight.viz.pages.compare.state import Shown
 from headlight.viz.text import markdown_text, shorten, visible
 from headlight.viz.theme import Theme
 
@@ -85,7 +85,7 @@ def _chart(figure, key_name: str, alt: str, choices: Comparison, shown: Shown) -
     picked = None if choices.query is None or choices.key is None else (choices.query, choices.key)
     chart(
         figure, key_name=key_name, alt=f"Attention map. {alt}.", file_name="headlight-compare", shape=(size, size),
-        picked=picked, token_map=True, on_pick=lambda cell: address.change(query=cell[0], key=cell[1]),
+        picked=picked, token_map=True, on_pick=lambda cell: state.change(query=cell[0], key=cell[1]),
     )  # fmt: skip
 
 

@@ -22,11 +22,11 @@ from headlight.viz.pages.compare import (
 from headlight.viz.pages.compare import (
     word_order as compare_order,
 )
-from headlight.viz.pages.compare.choices import Comparison, completed
-from headlight.viz.pages.compare.state import Shown, address, complete, default_models, read
+from headlight.viz.pages.compare.choices import Comparison, completed, start, state
+from headlight.viz.pages.compare.state import Shown, complete, read
+from headlight.viz.pages.explore.choices import installed_models
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import theme
-from headlight.viz.ui.state import carried_text, mirror
 from headlight.viz.ui.visitor import refused
 
 _HEADING = "<h1 class='headlight'>Compare <small>one sentence in two to four models, head beside head</small></h1>"
@@ -42,29 +42,28 @@ def page() -> None:
 
 
 def _page() -> None:
-    names = [name for name, row in store.engine().rows.items() if row.installed]
+    names = installed_models()
     if len(names) < 2:
         st.error(f"Comparing takes two models. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
         return
-    fallback = Comparison(text=carried_text(examples()[0].text), models=default_models(names))
-    choices, notes = address.read(fallback)
-    choices, more = _there(choices, names, fallback)
+    choices, notes = state.read()
+    choices, more = _there(choices, names)
     st.html(_HEADING)
-    _ask_for_text(choices, fallback)
+    _ask_for_text(choices)
     compare_controls.models(choices, names)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="compare_controls")
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with messages:
         shown = _read(choices)
     if shown is None:
-        address.write(choices)
+        state.write(choices)
         return
     choices, shown, even_more = complete(choices, shown)
     with controls:
         compare_controls.heads(choices, shown)
     if notes + more + even_more:
         messages.info("  \n".join(notes + more + even_more), icon=":material/info:")
-    address.write(choices)
+    state.write(choices)
     look = theme(st.context.theme.type)
     compare_maps.draw(choices, shown, look)
     store.let_the_browser_draw()
@@ -72,10 +71,10 @@ def _page() -> None:
     compare_order.draw(choices, shown, names, look)
 
 
-def _there(choices: Comparison, names: list[str], fallback: Comparison) -> tuple[Comparison, list[str]]:
+def _there(choices: Comparison, names: list[str]) -> tuple[Comparison, list[str]]:
     """Only models that are on this machine, and a note where the link asked for others."""
     there = tuple(name for name in choices.models if name in names)
-    models = completed(there, (*fallback.models, *names))
+    models = completed(there, (*start().models, *names))
     notes = []
     if len(there) < len(choices.models):
         titles = ", ".join(markdown_text(store.engine().rows[name].title) for name in models)
@@ -87,13 +86,11 @@ def _there(choices: Comparison, names: list[str], fallback: Comparison) -> tuple
     return choices, notes
 
 
-def _ask_for_text(choices: Comparison, fallback: Comparison) -> None:
+def _ask_for_text(choices: Comparison) -> None:
     box, menu, link = st.columns([6, 1, 1], vertical_alignment="bottom")
-    mirror("compare_text", choices.text)
-    box.text_input(
-        "Sentence", key="compare_text", live=True, max_chars=store.engine().limits.max_characters,
-        on_change=lambda: _new_text(st.session_state["compare_text"]), placeholder="Type a sentence, or pick an example",
-        help="The pictures follow as you type.",
+    state.text(
+        "Sentence", "text", choices.text, store.engine().limits.max_characters, _new_text, box, live=True,
+        placeholder="Type a sentence, or pick an example", help="The pictures follow as you type.",
     )  # fmt: skip
     texts = {example.title: example.text for example in examples()}
     menu.menu_button(
@@ -101,12 +98,12 @@ def _ask_for_text(choices: Comparison, fallback: Comparison) -> None:
         on_click=lambda: _new_text(texts.get(st.session_state["compare_example"])),
     )  # fmt: skip
     with link:
-        share(key_name="compare_share", on_move=lambda parameters: address.moved(parameters, fallback))
+        share(key_name="compare_share")
 
 
 def _new_text(text: str | None) -> None:
     if text is not None:
-        address.change(text=text, query=None, key=None)
+        state.change(text=text, query=None, key=None)
 
 
 def _read(choices: Comparison) -> Shown | None:

@@ -1,4 +1,4 @@
-"""Compare's state: its choices in link and session, and what is on screen once every choice is made."""
+"""Compare: what is on screen once every choice is made."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from headlight.core.errors import HeadlightError, OverloadError
 from headlight.core.examples import examples, locate
 from headlight.core.types import Run
 from headlight.viz import store
-from headlight.viz.pages.compare.choices import Comparison, from_link, settle, to_link
-from headlight.viz.ui.state import Address
-
-address: Address[Comparison] = Address("compare", from_link, to_link)
+from headlight.viz.pages.compare.choices import Comparison, settle
 
 _MATCHES, _MOST_MATCHES = "compare_matches", 24  # session: the matches found last
-_FIRST = ("mha-rope", "gqa-rope")  # compared when nothing else is asked for; then the registry's order
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,6 @@ class Shown:
         """A head in full: its model, layer and place."""
         layer, head = self.places[index]
         return f"{self.title(index)} · layer {layer} · head {head}"
-
-
-def default_models(installed: Sequence[str]) -> tuple[str, ...]:
-    """Two models to begin with."""
-    return tuple(sorted(installed, key=lambda name: name not in _FIRST))[:2]
 
 
 def read(models: Sequence[str], text: str) -> tuple[Shown | None, dict[str, str]]:

@@ -15,14 +15,12 @@ from headlight.viz.components.chart import chart
 from headlight.viz.figures import difference_map, weight_map
 from headlight.viz.figures.compare.maps import difference, difference_limit
 from headlight.viz.figures.explore.head_map import colour_top, visible_weights
-from headlight.viz.pages.compare.choices import ORDERS, Comparison
-from headlight.viz.pages.compare.state import Shown, address
+from headlight.viz.pages.compare.choices import ORDERS, Comparison, state
+from headlight.viz.pages.compare.state import Shown
 from headlight.viz.text import markdown_text, visible
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
 
 MOST_CELLS = 2**24  # of all maps together, for which all layers are looked through
-_SEEDS = 10**9
 _ENCODINGS = {
     "learned": "its learned position vectors",
     "sinusoidal": "its sinusoidal position vectors",
@@ -37,6 +35,7 @@ _BLIND = (
     "No position encoding and no mask: nothing tells this model where a word stands. The picture is the same up to the "
     "shuffle, “cross the street” is “street the cross”; what is left is rounding in float32."
 )
+_AS_IT_IS = "The siblings' causal mask can be taken away; this model is shown as it is."
 _UNTRAINED = "The model was trained to read left to right, so reading both ways is an experiment, not a use of it."
 
 
@@ -64,29 +63,17 @@ def _subject(shown: Shown) -> str:
 def _controls(choices: Comparison, subject: str, names: Sequence[str]) -> None:
     rows = store.engine().rows
     with st.container(horizontal=True, vertical_alignment="bottom", key="compare_order_controls"):
-        mirror("compare_subject", subject)
-        st.selectbox(
-            "Model", names, format_func=lambda name: rows[name].title, key="compare_subject", width=230,
-            on_change=address.change_from, args=("subject", "compare_subject"),
-        )  # fmt: skip
-        mirror("compare_words", choices.order)
-        st.segmented_control(
-            "Order of the words", list(ORDERS), format_func=lambda name: ORDERS[name], key="compare_words", required=True,
-            on_change=address.change_from, args=("order", "compare_words"),
-        )  # fmt: skip
+        state.menu("Model", "subject", subject, names, format_func=lambda name: rows[name].title, width=230)
+        state.segments("Order of the words", "words", choices.order, ORDERS, lambda order: state.change(order=order))
         if choices.order == "shuffled":
             st.button("Shuffle again", icon=":material/shuffle:", key="compare_again", on_click=_again)
         live = subject in SIBLINGS
-        mirror("compare_both_ways", choices.both_ways and live)
-        st.toggle(
-            "Read both ways", key="compare_both_ways", on_change=address.change_from, args=("both_ways", "compare_both_ways"),
-            disabled=not live, help=f"Takes the causal mask away. {_UNTRAINED}" if live else
-            "The siblings' causal mask can be taken away; this model is shown as it is.",
-        )  # fmt: skip
+        about = f"Takes the causal mask away. {_UNTRAINED}" if live else _AS_IT_IS
+        state.toggle("Read both ways", "both_ways", choices.both_ways and live, disabled=not live, help=about)
 
 
 def _again() -> None:
-    address.change(seed=(address.current().seed + 1) % _SEEDS)
+    state.change(seed=state.current().reshuffled())
 
 
 def _experiment(choices: Comparison, shown: Shown, subject: str, look: Theme) -> None:

@@ -1,31 +1,50 @@
-"""What a person is looking at, as one value: read from a link, settled to what exists, written back to a link."""
+"""What a person is looking at on Explore, settled to what exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from headlight.core.analysis.head_scores import MEASURES
+from headlight.core.examples import examples
 from headlight.core.types import Tokens
+from headlight.viz import store
+from headlight.viz.ui import link
+from headlight.viz.ui.link import choice
+from headlight.viz.ui.state import PageState, carried_text
+
+SINKS = (
+    "Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. This changes "
+    "the colours only, never a number."
+)
+NO_NUMBER = "The link's {name} is not a number, so it was chosen for you."
+
+
+def integer(value: str) -> int | None:
+    """A whole number, below 0 too, in ASCII digits; whether there is such a layer or token is known once the model is."""
+    digits = value.strip().removeprefix("-")
+    return int(value.strip()) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
 
 
 @dataclass(frozen=True)
-class Choices:
+class Choices(link.Choices):
     """What a visitor has chosen; None is a choice not made yet, which the page makes well.
 
     text, model, layer, head; query and key: the tokens of the picked cell; skip_first: the first token is left out of
     the colour scale; measure and everyone: what heads are ranked by, for the query or averaged over all tokens.
     """
 
-    text: str
-    model: str
-    layer: int | None = None
-    head: int | None = None
-    query: int | None = None
-    key: int | None = None
-    skip_first: bool = False
-    measure: str = "weight"
-    everyone: bool = False
+    text: str = choice()
+    model: str = choice()
+    layer: int | None = choice(None, integer, refused=NO_NUMBER)
+    head: int | None = choice(None, integer, refused=NO_NUMBER)
+    query: int | None = choice(None, integer, refused=NO_NUMBER)
+    key: int | None = choice(None, integer, refused=NO_NUMBER)
+    skip_first: bool = choice(False, link.switch)
+    measure: str = choice(
+        "weight", link.among(MEASURES), always=True,
+        refused=f"The link's measure is unknown; heads are ranked by {MEASURES['weight'].title}.",
+    )  # fmt: skip
+    everyone: bool = choice(False, link.switch)
 
 
 @dataclass(frozen=True)
@@ -38,41 +57,18 @@ class View(Choices):
     key: int
 
 
-_NUMBERS = ("layer", "head", "query", "key")
-_SWITCHES = ("skip_first", "everyone")
+def installed_models() -> list[str]:
+    """Names of the models on this machine."""
+    return [name for name, row in store.engine().rows.items() if row.installed]
 
 
-def to_link(view: Choices) -> dict[str, str]:
-    """The parameters of the address bar; switches that are off are left out."""
-    words = {"text": view.text, "model": view.model, "measure": view.measure}
-    numbers = {name: str(getattr(view, name)) for name in _NUMBERS if getattr(view, name) is not None}
-    switches = {name: "1" for name in _SWITCHES if getattr(view, name)}
-    return words | numbers | switches
+def _start() -> Choices:
+    """Where the page begins: the sentence of the page before, and the first model."""
+    names = installed_models()
+    return Choices(text=carried_text(examples()[0].text), model=names[0] if names else "")
 
 
-def from_link(params: Mapping[str, str], fallback: Choices) -> tuple[Choices, list[str]]:
-    """The view that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing.
-
-    Only shapes are checked here; whether a layer exists is known once the model is (`settle`).
-    """
-    notes: list[str] = []
-    changes: dict[str, object] = {name: params[name] for name in ("text", "model") if name in params}
-    for name in _NUMBERS:
-        number = _integer(params.get(name, ""))
-        if number is None and name in params:
-            notes.append(f"The link's {name} is not a number, so it was chosen for you.")
-        changes[name] = number
-    if params.get("measure", fallback.measure) in MEASURES:
-        changes["measure"] = params.get("measure", fallback.measure)
-    else:
-        notes.append(f"The link's measure is unknown; heads are ranked by {MEASURES[fallback.measure].title}.")
-    changes |= {name: params.get(name) == "1" for name in _SWITCHES}
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of Choices
-
-
-def _integer(value: str) -> int | None:
-    digits = value.strip().removeprefix("-")
-    return int(value.strip()) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
+state = PageState("explore", Choices, _start, prefix="")
 
 
 def settle(view: Choices, *, n_layers: int, n_heads: int, length: int, causal: bool) -> tuple[Choices, list[str]]:

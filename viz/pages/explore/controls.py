@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError
@@ -9,11 +11,9 @@ from headlight.core.model import Readable
 from headlight.core.registry import SIBLINGS
 from headlight.viz import store
 from headlight.viz.pages.explore import siblings as explore_siblings
-from headlight.viz.pages.explore.choices import View
+from headlight.viz.pages.explore.choices import SINKS, View, state
 from headlight.viz.pages.explore.siblings import FAMILY
-from headlight.viz.pages.explore.state import explore as address
 from headlight.viz.text import markdown_text
-from headlight.viz.ui.state import mirror
 
 _REFUSED = "own_refused"  # session: why the last checkpoint of one's own was not loaded
 
@@ -24,25 +24,13 @@ def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
     if any(name in SIBLINGS for name in names):
         titles[FAMILY] = "Siblings"
-    mirror("model", FAMILY if view.model in SIBLINGS else view.model)
-    st.segmented_control(
-        "Model", list(titles), format_func=lambda name: titles[name], key="model", required=True,
-        on_change=_model_changed, args=(on_model,), help=markdown_text(rows[view.model].about),
-    )  # fmt: skip
+    chosen = FAMILY if view.model in SIBLINGS else view.model
+    take = partial(_model_changed, on_model)
+    state.segments("Model", "model", chosen, titles, take, help=markdown_text(rows[view.model].about))
     explore_siblings.switches(view)
-    for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
-        mirror(field, getattr(view, field))
-        st.slider(
-            field.capitalize(), 0, max(count - 1, 1), key=field, on_change=address.change_from, args=(field, field),
-            width=160, disabled=count == 1,
-        )  # fmt: skip
-    mirror("skip_first", view.skip_first)
-    st.toggle(
-        "Leave the first token out of the colour scale", key="skip_first", on_change=address.change_from,
-        args=("skip_first", "skip_first"),
-        help="Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. "
-        "This changes the colours only, never a number.",
-    )  # fmt: skip
+    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=160)
+    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=160)
+    state.toggle("Leave the first token out of the colour scale", "skip_first", view.skip_first, help=SINKS)
     if store.engine().any_model:
         own_model()
     missing = [row.title for name, row in rows.items() if name not in names and name not in SIBLINGS]
@@ -76,12 +64,12 @@ def _load_own() -> None:
     except HeadlightError as error:
         st.session_state[_REFUSED] = f"{name} was not loaded: {error}"
         return
-    address.change(model=name, layer=None, head=None)
+    state.change(model=name, layer=None, head=None)
 
 
-def _model_changed(on_model: str) -> None:
-    chosen, before = st.session_state["model"], address.current().model
+def _model_changed(on_model: str, chosen: str) -> None:
+    before = state.current().model
     name = explore_siblings.default(before) if chosen == FAMILY else chosen
     if name and name != before:
         st.session_state[on_model] = st.session_state.get("shown")
-        address.change(model=name, layer=None, head=None)
+        state.change(model=name, layer=None, head=None)

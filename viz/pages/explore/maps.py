@@ -9,8 +9,7 @@ from headlight.viz.components.head_grid import head_grid
 from headlight.viz.figures import head_maps
 from headlight.viz.figures.explore.head_map import head_drawing
 from headlight.viz.figures.summary import cell_sentence, head_sentence
-from headlight.viz.pages.explore.choices import View
-from headlight.viz.pages.explore.state import explore as address
+from headlight.viz.pages.explore.choices import View, state
 from headlight.viz.theme import Theme
 
 CHART = "head_map"
@@ -58,8 +57,8 @@ def _large(result: Run, view: View, look: Theme) -> None:
 
 
 def _pick_head(head: int) -> None:
-    address.change(head=head)
+    state.change(head=head)
 
 
 def _pick_cell(cell: tuple[int, int]) -> None:
-    address.change(query=cell[0], key=cell[1])
+    state.change(query=cell[0], key=cell[1])

@@ -33,11 +33,9 @@ from headlight.viz.pages.explore import (
 from headlight.viz.pages.explore import (
     take_away as explore_export,
 )
-from headlight.viz.pages.explore.choices import Choices, View, follow, settle
-from headlight.viz.pages.explore.state import explore as address
+from headlight.viz.pages.explore.choices import Choices, View, follow, installed_models, settle, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme, theme
-from headlight.viz.ui.state import carried_text, mirror
 from headlight.viz.ui.visitor import refused
 
 _HEADING = (
@@ -55,18 +53,16 @@ def page() -> None:
 
 
 def _page() -> None:
-    rows = store.engine().rows
-    names = [name for name, row in rows.items() if row.installed]
+    names = installed_models()
     if not names:
         st.error(f"No model is installed yet. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
         return
-    fallback = Choices(text=carried_text(examples()[0].text), model=names[0])
-    choices, notes = address.read(fallback)
+    choices, notes = state.read()
     if choices.model not in names:
-        notes.append(f"The link's model is not on this machine; showing {rows[names[0]].title}.")
+        notes.append(f"The link's model is not on this machine; showing {store.engine().rows[names[0]].title}.")
         choices = replace(choices, model=names[0], layer=None, head=None)
     st.html(_HEADING)
-    _ask_for_text(choices, fallback)
+    _ask_for_text(choices)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with messages:
@@ -75,7 +71,7 @@ def _page() -> None:
         choices, model = _load(choices, names)
         result = _read_text(choices)
     if result is None:
-        address.write(choices)
+        state.write(choices)
         return
     view, more = _complete(choices, model, result)
     st.session_state[_SHOWN] = result.tokens
@@ -84,16 +80,14 @@ def _page() -> None:
     explore_siblings.facts(view, model)
     if notes + more:
         messages.info("  \n".join(notes + more), icon=":material/info:")
-    address.write(view)
+    state.write(view)
     _draw(result, view, theme(st.context.theme.type))
 
 
-def _ask_for_text(view: Choices, fallback: Choices) -> None:
+def _ask_for_text(view: Choices) -> None:
     box, menu, link = st.columns([6, 1, 1], vertical_alignment="bottom")
-    mirror("text", view.text)
-    limits = store.engine().limits
-    box.text_input(
-        "Sentence", key="text", live=True, max_chars=limits.max_characters, on_change=_text_changed,
+    state.text(
+        "Sentence", "text", view.text, store.engine().limits.max_characters, _text_changed, box, live=True,
         placeholder="Type a sentence, or pick an example", help="The picture follows as you type.",
     )  # fmt: skip
     texts = {example.title: example.text for example in examples()}
@@ -102,18 +96,18 @@ def _ask_for_text(view: Choices, fallback: Choices) -> None:
         args=(texts,),
     )  # fmt: skip
     with link:
-        share(key_name="share", on_move=lambda parameters: address.moved(parameters, fallback))
+        share(key_name="share")
 
 
 def _example_picked(texts: dict[str, str]) -> None:
     title = st.session_state["example"]
     if title in texts:
-        address.change(text=texts[title], layer=None, head=None, query=None, key=None)
+        state.change(text=texts[title], layer=None, head=None, query=None, key=None)
 
 
-def _text_changed() -> None:
+def _text_changed(text: str) -> None:
     st.session_state[_FOLLOW] = st.session_state.get(_SHOWN)
-    address.change_from("text", "text")
+    state.change(text=text)
 
 
 def _load(choices: Choices, names: list[str]) -> tuple[Choices, Readable]:
@@ -202,4 +196,4 @@ def _draw(result: Run, view: View, look: Theme) -> None:
 
 
 def _pick_query(index: int) -> None:
-    address.change(query=index, key=None)
+    state.change(query=index, key=None)

@@ -6,9 +6,7 @@ import streamlit as st
 from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS, read_card
 from headlight.core.model import Model, Readable
 from headlight.core.registry import MODELS, SIBLINGS
-from headlight.viz.pages.explore.choices import View
-from headlight.viz.pages.explore.state import explore as address
-from headlight.viz.ui.state import mirror
+from headlight.viz.pages.explore.choices import View, state
 
 _TITLES = {name: title for table in (VARIANTS, ENCODINGS) for name, (title, _) in table.items()} | {
     "learned": "Learned"
@@ -43,18 +41,14 @@ def _there(attention: str, position: str) -> bool:
 
 
 def _switch(label: str, value: str, options: list[str], live: bool, fixed: str | None) -> None:
-    key = label.lower()
-    mirror(key, value)
-    st.segmented_control(
-        label, options, format_func=lambda name: _TITLES[name], key=key, disabled=not live,
-        on_change=_switched, help=fixed, required=True,
-    )  # fmt: skip
+    titles = {name: _TITLES[name] for name in options}
+    state.segments(label, label.lower(), value, titles, _switched, disabled=not live, help=fixed)
 
 
-def _switched() -> None:
+def _switched(_: str) -> None:
     wanted = f"{st.session_state['attention']}-{st.session_state['position']}"
     if wanted in SIBLINGS and SIBLINGS[wanted].installed:
-        address.change(model=wanted)
+        state.change(model=wanted)
 
 
 def facts(view: View, model: Readable) -> None:

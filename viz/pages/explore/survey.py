@@ -7,10 +7,8 @@ from headlight.core.analysis.head_scores import MEASURES, ranked, survey
 from headlight.core.types import Run
 from headlight.viz.components.chart import chart
 from headlight.viz.figures.explore.survey_map import survey_drawing
-from headlight.viz.pages.explore.choices import View
-from headlight.viz.pages.explore.state import explore as address
+from headlight.viz.pages.explore.choices import View, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
 
 CHART, TOP = "survey_map", 8
 
@@ -34,16 +32,11 @@ def draw(result: Run, view: View, look: Theme) -> None:
 
 
 def _choose(view: View) -> None:
-    mirror("measure", view.measure)
-    mirror("everyone", view.everyone)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Rank heads by", list(MEASURES), format_func=lambda name: MEASURES[name].title, key="measure",
-            on_change=address.change_from, args=("measure", "measure"), width=320,
-        )  # fmt: skip
-        st.toggle(
-            "Mean over all tokens", key="everyone", on_change=address.change_from, args=("everyone", "everyone"),
-            disabled=view.measure == "weight",
+        titles = {name: measure.title for name, measure in MEASURES.items()}
+        state.menu("Rank heads by", "measure", view.measure, list(titles), format_func=titles.__getitem__, width=320)
+        state.toggle(
+            "Mean over all tokens", "everyone", view.everyone, disabled=view.measure == "weight",
             help="Off: for the selected token alone. The weight on a picked token is always the selected token's.",
         )  # fmt: skip
 
@@ -56,7 +49,7 @@ def _ranking(heads: list[tuple[int, int, float]], unit: str, view: View) -> None
         return
     titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for layer, head, value in heads}
     here = (view.layer, view.head)
-    mirror("ranking", here if here in titles else None)
+    state.mirror("ranking", here if here in titles else None)
     st.pills(
         f"Highest (layer.head · {unit})", list(titles), format_func=lambda place: titles.get(place, ""), key="ranking",
         on_change=_ranked,
@@ -69,4 +62,4 @@ def _ranked() -> None:
 
 
 def _pick(place: tuple[int, int]) -> None:
-    address.change(layer=place[0], head=place[1])
+    state.change(layer=place[0], head=place[1])

@@ -1,11 +1,11 @@
-"""What is on the Learn page, to and from a link; what each choice may be stands in one table."""
+"""What is on the Learn page, and what each choice may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headlight.viz.ui.link import Rule, among, changed, read, whole
+from headlight.viz.ui.link import Choices, among, choice, whole
+from headlight.viz.ui.state import PageState
 
 STEPS = {
     "attention": "Attention", "order": "Order", "rope": "RoPE", "heads": "Heads", "cache": "KV cache",
@@ -17,43 +17,29 @@ ORDERS = (
     ("the dog bit the man today", "the man bit the dog today"),
 )
 SHARING = {"mha": "MHA", "gqa": "GQA", "mqa": "MQA"}
+SENTENCE = "The animal didn't cross the street, because it was too {}."
 MOST_NEW, FARTHEST, ALONE = 24, 200, 40
 
 
 @dataclass(frozen=True)
-class Learning:
+class Learning(Choices):
     """What a learner has chosen. section: the step. word: the end of the sentence; order: of ORDERS; together: both tokens
     later by, alone: the query later by, in positions; layer, head: of the many heads; count: tokens written; attention: who
     shares; shift: words before the text, in positions."""
 
-    section: str = "attention"
-    word: str = "tired"
-    order: int = 0
-    together: int = 0
-    alone: int = 0
-    layer: int = 3
-    head: int = 1
-    count: int = 8
-    attention: str = "gqa"
-    shift: int = 100
+    section: str = choice("attention", among(STEPS), name="step", always=True)
+    word: str = choice("tired", among(WORDS))
+    order: int = choice(0, among(range(len(ORDERS))))
+    together: int = choice(0, whole(0, FARTHEST))
+    alone: int = choice(0, whole(0, ALONE))
+    layer: int = choice(3, whole(0, 5))
+    head: int = choice(1, whole(0, 11))
+    count: int = choice(8, whole(1, MOST_NEW))
+    attention: str = choice("gqa", among(SHARING))
+    shift: int = choice(100, whole(0, 500))
 
 
-_RULES: Mapping[str, Rule] = {
-    "section": among(STEPS), "word": among(WORDS), "order": among(range(len(ORDERS))), "together": whole(0, FARTHEST),
-    "alone": whole(0, ALONE), "layer": whole(0, 5), "head": whole(0, 11), "count": whole(1, MOST_NEW),
-    "attention": among(SHARING), "shift": whole(0, 500),
-}  # fmt: skip
-_NAMES = {"section": "step"}
-
-
-def to_link(choices: Learning) -> dict[str, str]:
-    """The parameters of the address bar; what is as at first is left out, but for the step."""
-    return changed(choices, Learning()) | {"section": choices.section}
-
-
-def from_link(params: Mapping[str, str], fallback: Learning) -> tuple[Learning, list[str]]:
-    """The choices that a link asks for, and a note for each value that is no such thing."""
-    return read(params, _RULES, fallback, _NAMES)
+state = PageState("learn", Learning, Learning)
 
 
 def beside(section: str, step: int) -> str | None:

@@ -16,8 +16,9 @@ from headlight.viz.components.head_grid import head_grid
 from headlight.viz.figures import dials, head_maps, signed_map
 from headlight.viz.figures.explore.derivation import cell, row_bars
 from headlight.viz.figures.summary import cell_sentence, head_sentence
-from headlight.viz.pages.learn.choices import ALONE, FARTHEST, ORDERS, WORDS, Learning
-from headlight.viz.pages.learn.state import SENTENCE, address, controls
+from headlight.viz.pages.explore.choices import state as explore
+from headlight.viz.pages.learn.choices import ALONE, FARTHEST, ORDERS, SENTENCE, WORDS, Learning, state
+from headlight.viz.pages.positions.choices import state as positions
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture
 
@@ -29,7 +30,7 @@ _TURNING = (2, 4)  # layer and head of the dials
 def attention(choices: Learning, look: Theme) -> Try:
     """Scores and weights of “it”, whose sentence ends in one of two words."""
     spot = examples()[0].spots[_ENCODER]
-    controls.segments("… because it was too …", "word", choices.word, {word: word for word in WORDS})
+    state.segments("… because it was too …", "word", choices.word, {word: word for word in WORDS})
     text = SENTENCE.format(choices.word)
     result = store.run(_ENCODER, text)
     query, key = locate(spot, result.tokens.pieces)
@@ -41,14 +42,14 @@ def attention(choices: Learning, look: Theme) -> Try:
         figure, "learn_row", sentence,
         f"MiniLM, layer {spot.layer}, head {spot.head}: the row of “it”. Orange: animal. The weights add up to 1.",
     )  # fmt: skip
-    where = {"layer": str(spot.layer), "head": str(spot.head), "query": str(query), "key": str(key)}
-    return "", "Try it: your own sentence, every head", {"text": text, "model": _ENCODER} | where
+    link = explore.link_to(text=text, model=_ENCODER, layer=spot.layer, head=spot.head, query=query, key=key)
+    return "", "Try it: your own sentence, every head", link
 
 
 def order(choices: Learning, look: Theme) -> Try:
     """The signature of each position, and what two orders of the same words are to a model."""
     titles = {i: first for i, (first, _) in enumerate(ORDERS)}
-    controls.segments("Words", "order", choices.order, titles)
+    state.segments("Words", "order", choices.order, titles)
     first, second = ORDERS[choices.order]
     rows = []
     for encoding in ("none", "sinusoidal"):
@@ -67,15 +68,19 @@ def order(choices: Learning, look: Theme) -> Try:
         figure, "learn_signatures", "A table of 48 positions by 64 numbers: fast waves on the left, slow ones on the right.",
         "Computed now, mask off. A row is what is added to the token at that position.",
     )  # fmt: skip
-    return "positions", "Try it: your own words, every encoding", {"section": "order", "first": first, "second": second}
+    return (
+        "positions",
+        "Try it: your own words, every encoding",
+        positions.link_to(section="order", first=first, second=second),
+    )
 
 
 def rope(choices: Learning, look: Theme) -> Try:
     """A trained query and key turning, pair by pair."""
     qk = turning()
-    with controls.row("rope"):
-        controls.whole("Both tokens later by", "together", choices.together, 0, FARTHEST, width=220)
-        controls.whole("The query alone later by", "alone", choices.alone, 0, ALONE, width=220)
+    with state.row("rope"):
+        state.slider("Both tokens later by", "together", choices.together, 0, FARTHEST, width=220)
+        state.slider("The query alone later by", "alone", choices.alone, 0, ALONE, width=220)
     q_at, k_at = qk.q_pos + choices.together + choices.alone, qk.k_pos + choices.together
     q, k = qk.turned(q_at, k_at)
     adds, lengths = qk.by_pair(q_at, k_at), tables.wavelengths(qk.rope.dim, qk.rope.theta)
@@ -90,10 +95,9 @@ def rope(choices: Learning, look: Theme) -> Try:
     st.text(
         f"“it” at position {q_at}, “animal” at {k_at}, {q_at - k_at} apart: the score is {qk.score(q_at, k_at):.4f}."
     )
-    return "positions", "Try it: every pair, other models, longer texts", {
-        "section": "rope", "model": _ROTARY, "layer": str(_TURNING[0]), "head": str(_TURNING[1]),
-        "text": SENTENCE.format("tired"),
-    }  # fmt: skip
+    layer, head = _TURNING
+    link = positions.link_to(section="rope", model=_ROTARY, layer=layer, head=head, text=SENTENCE.format("tired"))
+    return "positions", "Try it: every pair, other models, longer texts", link
 
 
 def turning() -> QueryKey:
@@ -107,15 +111,14 @@ def heads(choices: Learning, look: Theme) -> Try:
     """All heads of a layer, small."""
     result = store.run(_ENCODER, SENTENCE.format("tired"))
     trace = result.layers[choices.layer]
-    controls.whole("Layer", "layer", choices.layer, 0, len(result.layers) - 1, width=260)
+    state.slider("Layer", "layer", choices.layer, 0, len(result.layers) - 1, width=260)
     query, _ = locate(examples()[0].spots[_ENCODER], result.tokens.pieces)
     maps, mask = head_maps(result, choices.layer)
     told = [head_sentence(result, choices.layer, head, query) for head in range(trace.n_heads)]
     head_grid(
         maps, mask, trace.n_kv_heads, choices.head, query, lut=look.lut(), key_name="learn_grid",
-        q_len=len(result.tokens), notes=told, on_pick=lambda head: address.change(head=head),
+        q_len=len(result.tokens), notes=told, on_pick=lambda head: state.change(head=head),
     )  # fmt: skip
     st.text(told[choices.head])
-    return "", "Try it: one head large, every cell explained", {
-        "text": result.tokens.text, "model": _ENCODER, "layer": str(choices.layer), "head": str(choices.head),
-    }  # fmt: skip
+    link = explore.link_to(text=result.tokens.text, model=_ENCODER, layer=choices.layer, head=choices.head)
+    return "", "Try it: one head large, every cell explained", link

@@ -11,8 +11,7 @@ from headlight.core.errors import HeadlightError
 from headlight.viz.components.scroll_up import scroll_up
 from headlight.viz.pages.learn import looking as learn_looking
 from headlight.viz.pages.learn import remembering as learn_remembering
-from headlight.viz.pages.learn.choices import STEPS, Learning, beside
-from headlight.viz.pages.learn.state import address
+from headlight.viz.pages.learn.choices import STEPS, Learning, beside, state
 from headlight.viz.pages.table import open_in
 from headlight.viz.theme import Theme
 from headlight.viz.ui.sections import Sections
@@ -66,7 +65,7 @@ def _turn(step: str) -> None:
             if st.button(
                 label, key=f"learn_{word.lower()}", disabled=other is None, icon=f":material/{icon}:", type=kind
             ):
-                address.change(section=other)
+                state.change(section=other)
                 st.rerun()  # the whole page: the row of steps is outside this part
 
 
@@ -76,6 +75,5 @@ _SECTIONS = Sections(
     "Step",
     STEPS,
     {step: partial(_draw, step) for step in STEPS},
-    address,
-    Learning,
+    state,
 )

@@ -17,10 +17,14 @@ from headlight.core.model import Model
 from headlight.viz import store
 from headlight.viz.components.head_grid import head_grid
 from headlight.viz.figures import cache_growth, head_maps, quality_map, signed_map
-from headlight.viz.pages.learn.choices import MOST_NEW, SHARING, Learning
+from headlight.viz.pages.explore.choices import state as explore
+from headlight.viz.pages.learn.choices import MOST_NEW, SENTENCE, SHARING, Learning, state
 from headlight.viz.pages.learn.looking import Try
-from headlight.viz.pages.learn.state import SENTENCE, controls
+from headlight.viz.pages.mla.choices import state as mla
 from headlight.viz.pages.positions import mla as positions_mla
+from headlight.viz.pages.positions.choices import state as positions
+from headlight.viz.pages.quality.choices import state as quality_page
+from headlight.viz.pages.watch.choices import state as watch
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture
@@ -32,7 +36,7 @@ _LAYER, _HEAD = 1, 0
 
 def cache(choices: Learning, look: Theme) -> Try:
     """A sentence continued by a small model, and the bytes its cache really holds."""
-    controls.whole("Tokens written", "count", choices.count, 1, MOST_NEW, width=260)
+    state.slider("Tokens written", "count", choices.count, 1, MOST_NEW, width=260)
     model = _own(_WRITER)
     continuation = store.engine().continuation(_WRITER, _PROMPT)
     for _ in range(choices.count):
@@ -49,13 +53,13 @@ def cache(choices: Learning, look: Theme) -> Try:
     large = store.catalogue()[_LARGE].shape
     a_token, whole = (decimal(bytes_at(large, tokens, PRECISIONS["bf16"])) for tokens in (1, 4096))
     st.text(f"A large model, {large.name}: {a_token} a token in 16 bits, {whole} for 4,096 tokens.")
-    link = {"text": _PROMPT, "model": _WRITER, "count": str(choices.count)}
+    link = watch.link_to(text=_PROMPT, model=_WRITER, count=choices.count)
     return "watch", "Try it: watch each token look back", link
 
 
 def sharing(choices: Learning, look: Theme) -> Try:
     """The heads of one layer in models that share keys and values more and more."""
-    controls.segments("Attention", "attention", choices.attention, SHARING)
+    state.segments("Attention", "attention", choices.attention, SHARING)
     name = f"{choices.attention}-rope"
     result, card = store.run(name, SENTENCE.format("tired")), read_card(name)
     trace = result.layers[_LAYER]
@@ -68,7 +72,7 @@ def sharing(choices: Learning, look: Theme) -> Try:
         f"{SHARING[choices.attention]}: {card['cached_elements_per_token_and_layer']} numbers a token and layer, "
         f"validation loss {card['validation_loss']:.3f} (lower is better)."
     )
-    return "", "Try it: switch attention and positions live", {"text": result.tokens.text, "model": name}
+    return "", "Try it: switch attention and positions live", explore.link_to(text=result.tokens.text, model=name)
 
 
 def latent(choices: Learning, look: Theme) -> Try:
@@ -88,8 +92,8 @@ def latent(choices: Learning, look: Theme) -> Try:
         f"{2 * model.n_heads * trace.v.shape[-1]}. Computed both ways, outputs differ by at most {apart:.1g} "
         f"(the largest number is {largest:.2g}): rounding.",
     )  # fmt: skip
-    link = {"text": result.tokens.text, "model": _LATENT, "layer": str(_LAYER), "head": str(_HEAD)}
-    return "mla", "Try it: inside this model, step by step", link | {"section": "way"}
+    link = mla.link_to(section="way", text=result.tokens.text, model=_LATENT, layer=_LAYER, head=_HEAD)
+    return "mla", "Try it: inside this model, step by step", link
 
 
 def _absorbed_apart(model: Model, result) -> tuple[float, float]:  # type: ignore[no-untyped-def]
@@ -101,7 +105,7 @@ def _absorbed_apart(model: Model, result) -> tuple[float, float]:  # type: ignor
 
 def decoupled(choices: Learning, look: Theme) -> Try:
     """The shift test: scores in the right and in the wrong order, all positions later."""
-    controls.whole("All positions later by", "shift", choices.shift, 0, 500, width=260)
+    state.slider("All positions later by", "shift", choices.shift, 0, 500, width=260)
     model, tokens = _own(_LATENT), store.engine().tokens(_LATENT, SENTENCE.format("tired"))
     layer = shift.layer_of(model, tokens, _LAYER)
     shown = positions_mla.shown(layer, model, _HEAD, choices.shift, tokens.pieces)
@@ -110,7 +114,7 @@ def decoupled(choices: Learning, look: Theme) -> Try:
     st.text(
         f"{choices.shift} positions later: scores change by {right:.1g} in the right order, {wrong:.2g} in the wrong."
     )
-    link = {"section": "mla", "shift": str(choices.shift), "layer_mla": str(_LAYER), "head_mla": str(_HEAD)}
+    link = positions.link_to(section="mla", shift=choices.shift, layer_mla=_LAYER, head_mla=_HEAD)
     return "positions", "Try it: which numbers carry position", link
 
 
@@ -126,7 +130,7 @@ def gains(choices: Learning, look: Theme) -> Try:
         "Validation loss on texts that none of them was trained on. Dotted: trigram models, which count three tokens "
         "in a row and nothing else.",
     )  # fmt: skip
-    return "quality", "Try it: other measures, the papers' tables", {"measure": "loss"}
+    return "quality", "Try it: other measures, the papers' tables", quality_page.link_to(measure="loss")
 
 
 def _own(name: str) -> Model:

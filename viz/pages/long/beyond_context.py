@@ -13,8 +13,7 @@ from headlight.core.serving import long_curves as long_measures
 from headlight.viz import store
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import curves
-from headlight.viz.pages.long.choices import LongChoices
-from headlight.viz.pages.long.state import models
+from headlight.viz.pages.long.choices import LongChoices, models
 from headlight.viz.theme import Theme
 
 TIMES = 4  # how many times the trained length

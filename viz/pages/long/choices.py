@@ -1,11 +1,18 @@
-"""What is on the page "Long texts", to and from a link; which part of a map is asked for in what grain."""
+"""What is on the page "Long texts", and what each choice may be; which part of a map is asked for in what grain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
+from headlight.core.checkpoints.packages import INSTALL_COMMAND
+from headlight.core.errors import MissingModelError
 from headlight.core.long.profile import SCORES
+from headlight.core.registry import MODELS
+from headlight.viz import store
+from headlight.viz.ui.link import Choices, among, choice, whole
+from headlight.viz.ui.state import PageState
 
 OWN = "own"  # the place of an example's name where the text was pasted or uploaded
 CELLS = 512  # of a picture, each way, at most
@@ -19,8 +26,22 @@ SECTIONS = {"head": "This head", "heads": "All heads", "beyond": "Beyond the tra
 Viewport = tuple[int, int, int, int]  # first and last-but-one query, first and last-but-one key: [q0, q1) x [k0, k1)
 
 
+_TOO_LONG = "This link was made for a text that was too long for it, so an example is shown; paste the text again."
+
+
+def _viewport(value: str) -> Viewport | None:
+    numbers = [_ANY(part) for part in value.split(".")[:5]]
+    if len(numbers) != 4 or None in numbers:
+        return None
+    q0, q1, k0, k1 = numbers
+    return (q0, q1, k0, k1) if q0 < q1 and k0 < k1 else None
+
+
+_ANY = whole(0, 999_999_999)  # whether there is such a layer or token is known once the model is and has read the text
+
+
 @dataclass(frozen=True)
-class LongChoices:
+class LongChoices(Choices):
     """What a visitor has chosen; None is a choice not made yet, which the page makes well.
 
     model; example: of `core.long.document`, or OWN; pasted: the text itself, if it is short enough for a link; layer, head;
@@ -29,85 +50,49 @@ class LongChoices:
     heads are ranked by.
     """
 
-    model: str
-    example: str = "giant"
-    pasted: str = ""
-    layer: int | None = None
-    head: int | None = None
-    view: Viewport | None = None
-    query: int | None = None
-    key: int | None = None
-    shows: str = "largest"
-    colours: str = "log"
-    looks: str = "at"
-    section: str = "head"
-    score: str = "copied"
+    model: str = choice()
+    example: str = choice("giant", always=True)
+    pasted: str = choice(
+        "", lambda value: value[:LINKED] or None, name="text", when=lambda choices: choices.example == OWN
+    )
+    layer: int | None = choice(None, _ANY)
+    head: int | None = choice(None, _ANY)
+    view: Viewport | None = choice(None, _viewport, name="part of the map")  # noqa: RUF009  # a field, by another name
+    query: int | None = choice(None, _ANY)
+    key: int | None = choice(None, _ANY)
+    shows: str = choice("largest", among(SHOWS), name="kind of cell")
+    colours: str = choice("log", among(COLOURS), name="colour scale")
+    looks: str = choice("at", among(LOOKS), name="direction")
+    section: str = choice("head", among(SECTIONS))
+    score: str = choice("copied", among(SCORES))
+
+    @classmethod
+    def parse(cls, link: Mapping[str, str], start: Self) -> tuple[Self, list[str]]:
+        """The base's; a link with a text is that text's, and one that should have a text and does not shows an example."""
+        choices, notes = super().parse(link, start)
+        if link.get("pasted"):
+            return replace(choices, example=OWN), notes
+        if link.get("example") == OWN:
+            return replace(choices, example=start.example, view=None, query=None, key=None), [*notes, _TOO_LONG]
+        return choices, notes
 
 
-def to_link(choices: LongChoices) -> dict[str, str]:
-    """The parameters of the address bar; what is at its default is left out."""
-    plain = LongChoices(model="")
-    changed = {f.name: getattr(choices, f.name) for f in fields(choices)}
-    changed = {name: value for name, value in changed.items() if value != getattr(plain, name)}
-    changed |= {"model": choices.model, "example": choices.example}
-    if choices.example != OWN:
-        changed.pop("pasted", None)
-    return {name: _spelled(value) for name, value in changed.items() if value is not None}
+def models() -> list[str]:
+    """Names of the models that read in parts: those of the registry that are here, SmolLM2 first. Raises MissingModelError."""
+    rows = store.engine().rows
+    there = (name for name in MODELS if name in rows and rows[name].installed)
+    names = sorted(there, key=lambda name: name != "smollm2")
+    if not names:
+        raise MissingModelError(f"no model is installed yet; {INSTALL_COMMAND} brings two")
+    return names
 
 
-def _spelled(value: object) -> str:
-    return ".".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _start() -> LongChoices:
+    """Where the page begins: the first model."""
+    return LongChoices(model=models()[0])
 
 
-def from_link(params: Mapping[str, str], fallback: LongChoices) -> tuple[LongChoices, list[str]]:
-    """The choices that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing."""
-    changes: dict[str, object] = {}
-    notes = []
-    for name, rule in _RULES.items():
-        if name in params:
-            value = rule(params[name])
-            if value is None:
-                notes.append(f"The link's {_NAMES.get(name, name)} is none that can be shown; it was chosen for you.")
-            else:
-                changes[name] = value
-    if changes.get("example") == OWN and "pasted" not in changes:
-        notes.append(
-            "This link was made for a text that was too long for it, so an example is shown; paste the text again."
-        )
-        changes |= {"example": fallback.example, "view": None, "query": None, "key": None}
-    elif "pasted" in changes:
-        changes["example"] = OWN
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of LongChoices
-
-
-def _number(value: str) -> int | None:
-    return int(value) if value.isascii() and value.isdecimal() and len(value) <= 9 else None
-
-
-def _view(value: str) -> Viewport | None:
-    numbers = [_number(part) for part in value.split(".")[:5]]
-    if len(numbers) != 4 or None in numbers:
-        return None
-    q0, q1, k0, k1 = (n for n in numbers if n is not None)
-    return (q0, q1, k0, k1) if q0 < q1 and k0 < k1 else None
-
-
-def _among(options: Mapping[str, str]) -> Callable[[str], str | None]:
-    return lambda value: value if value in options else None
-
-
-_RULES: Mapping[str, Callable[[str], object]] = {
-    "model": str, "example": str, "pasted": lambda value: value[:LINKED] or None, "layer": _number, "head": _number,
-    "view": _view, "query": _number, "key": _number, "shows": _among(SHOWS), "colours": _among(COLOURS), "looks": _among(LOOKS),
-    "section": _among(SECTIONS), "score": _among(SCORES),
-}  # fmt: skip
-_NAMES = {
-    "view": "part of the map",
-    "pasted": "text",
-    "shows": "kind of cell",
-    "colours": "colour scale",
-    "looks": "direction",
-}
+state = PageState("long", LongChoices, _start)
 
 
 def settle(

@@ -11,11 +11,9 @@ from headlight.viz.components.chart import chart
 from headlight.viz.figures import curves
 from headlight.viz.pages.long import beyond_context as long_beyond
 from headlight.viz.pages.long import heads as long_heads
-from headlight.viz.pages.long.choices import SECTIONS, LongChoices
-from headlight.viz.pages.long.state import address
+from headlight.viz.pages.long.choices import SECTIONS, LongChoices, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme, theme
-from headlight.viz.ui.state import mirror
 
 
 @st.fragment
@@ -26,18 +24,14 @@ def draw(key: str) -> None:
     reading = store.desk().reading(key)
     if reading is None:
         st.rerun()
-    choices, look = address.current(), theme(st.context.theme.type)
-    mirror("long_section", choices.section)
-    st.segmented_control(
-        "What long context shows", list(SECTIONS), format_func=lambda name: SECTIONS[name], key="long_section",
-        required=True, on_change=address.change_from, args=("section", "long_section"),
-    )  # fmt: skip
+    choices, look = state.current(), theme(st.context.theme.type)
+    state.segments("What long context shows", "section", choices.section, SECTIONS)
     try:
         with st.container(key=f"long_section_{choices.section}"):
             _SECTIONS[choices.section](choices, key, reading, look)
     except HeadlightError as error:
         st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/error:")
-    address.write(choices)
+    state.write(choices)
 
 
 def _head(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:

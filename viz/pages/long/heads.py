@@ -9,10 +9,8 @@ from headlight.core.serving import long_curves as long_measures
 from headlight.viz import store
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import survey_map
-from headlight.viz.pages.long.choices import LongChoices
-from headlight.viz.pages.long.state import address
+from headlight.viz.pages.long.choices import LongChoices, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
 
 TOP = 10
 PICKED = "long:picked"  # session: a head was picked here, which all of the page is to show
@@ -28,10 +26,9 @@ _ABOUT = {
 
 def draw(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     """The measure, the highest heads, and a map of all; a click goes to a head."""
-    mirror("long_score", choices.score)
-    st.selectbox(
-        "Rank heads by the share of attention", list(SCORES), format_func=lambda name: SCORES[name], key="long_score",
-        on_change=address.change_from, args=("score", "long_score"), width=420,
+    state.menu(
+        "Rank heads by the share of attention", "score", choices.score, list(SCORES), format_func=SCORES.__getitem__,
+        width=420,
     )  # fmt: skip
     place = st.empty()
     values = long_measures.all_scores(
@@ -71,7 +68,7 @@ def _ranking(values, choices: LongChoices) -> None:  # type: ignore[no-untyped-d
         return
     titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for value, layer, head in order}
     here = (choices.layer or 0, choices.head or 0)
-    mirror("long_ranking", here if here in titles else None)
+    state.mirror("long_ranking", here if here in titles else None)
     st.pills(
         "Highest (layer.head · share)", list(titles), format_func=lambda place: titles.get(place, ""), key="long_ranking",
         on_change=_ranked,
@@ -84,5 +81,5 @@ def _ranked() -> None:
 
 
 def _pick(place: tuple[int, int]) -> None:
-    address.change(layer=place[0], head=place[1])
+    state.change(layer=place[0], head=place[1])
     st.session_state[PICKED] = True

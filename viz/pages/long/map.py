@@ -12,10 +12,8 @@ from headlight.viz.components.document_view import document_view
 from headlight.viz.components.head_grid import head_grid
 from headlight.viz.figures import tiles as long_maps
 from headlight.viz.pages.long import take_away as long_take
-from headlight.viz.pages.long.choices import LOOKS, LongChoices, clamp, grain
-from headlight.viz.pages.long.state import address
+from headlight.viz.pages.long.choices import LOOKS, LongChoices, clamp, grain, state
 from headlight.viz.theme import Theme, theme
-from headlight.viz.ui.state import mirror
 from headlight.viz.ui.visitor import refused
 
 _NUMBER = "long:number"  # session: of the map's last request
@@ -32,7 +30,7 @@ def draw(key: str) -> None:
     reading = store.desk().reading(key)
     if reading is None:
         st.rerun()  # let go of meanwhile: the page reads it anew
-    choices, look = address.current(), theme(st.context.theme.type)
+    choices, look = state.current(), theme(st.context.theme.type)
     left, right = st.columns([11, 9], gap="medium")
     try:
         with left:
@@ -42,7 +40,7 @@ def draw(key: str) -> None:
     except HeadlightError as error:
         refused(error, "long_views")
     long_take.draw(choices, key, len(reading.tokens))
-    address.write(choices)
+    state.write(choices)
 
 
 def _map(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
@@ -65,17 +63,12 @@ def _map(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
 
 def _moved(moved: Moved, length: int) -> None:
     st.session_state[_NUMBER] = moved.number
-    address.change(view=clamp(moved.view, length))
-    if moved.pair is not None:
-        address.change(query=moved.pair[0], key=moved.pair[1])
+    pair = {} if moved.pair is None else {"query": moved.pair[0], "key": moved.pair[1]}
+    state.change(view=clamp(moved.view, length), **pair)
 
 
 def _document(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
-    mirror("long_looks", choices.looks)
-    st.segmented_control(
-        "The document shows", list(LOOKS), format_func=lambda name: LOOKS[name], key="long_looks", required=True,
-        label_visibility="collapsed", on_change=address.change_from, args=("looks", "long_looks"),
-    )  # fmt: skip
+    state.segments("The document shows", "looks", choices.looks, LOOKS, label_visibility="collapsed")
     focus, other = choices.query or 0, choices.key
     if choices.looks == "by":
         focus, other = (focus, None) if other is None else (other, focus)
@@ -90,10 +83,10 @@ def _document(choices: LongChoices, key: str, reading: Reading, look: Theme) -> 
 
 def _word(index: int) -> None:
     # The clicked word looks, or is looked at; the pair picked before is left.
-    if address.current().looks == "at":
-        address.change(query=index, key=None)
+    if state.current().looks == "at":
+        state.change(query=index, key=None)
     else:
-        address.change(query=index, key=index)
+        state.change(query=index, key=index)
 
 
 def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
@@ -112,4 +105,4 @@ def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
 
 
 def _head(head: int) -> None:
-    address.change(head=head)
+    state.change(head=head)

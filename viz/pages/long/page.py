@@ -22,8 +22,8 @@ from headlight.viz.pages.long import (
 from headlight.viz.pages.long import (
     source as long_source,
 )
-from headlight.viz.pages.long.choices import OWN, LongChoices, settle
-from headlight.viz.pages.long.state import address, linked, models, text_of, tokens_of
+from headlight.viz.pages.long.choices import OWN, LongChoices, models, settle, state
+from headlight.viz.pages.long.state import linked, text_of, tokens_of
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import theme
 from headlight.viz.ui.visitor import refused
@@ -45,15 +45,14 @@ def page() -> None:
 
 def _page() -> None:
     names = models()
-    fallback = LongChoices(model=names[0])
-    choices, fresh = address.read(fallback)
+    choices, fresh = state.read()
     notes = st.session_state.pop(_NOTES, []) + fresh
     choices = _there(choices, names, notes)
     box, link = st.columns([8, 1], vertical_alignment="bottom")
     with box:
         long_source.text(choices)
     with link:
-        share(key_name="long_share", on_move=lambda parameters: address.moved(parameters, fallback))
+        share(key_name="long_share")
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="long_controls")
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     with controls:
@@ -71,7 +70,7 @@ def _page() -> None:
     notes += more + long_source.said()
     with messages:
         _messages(choices, [*notes, *cut])
-    address.write(choices)
+    state.write(choices)
     reading = long_wait.reading(choices.model, tokens)
     if reading is None:
         st.session_state[_NOTES] = notes  # still to be seen when the picture is there

@@ -7,10 +7,9 @@ from headlight.core.errors import HeadlightError
 from headlight.core.long.document import decode, long_texts
 from headlight.core.model import Model
 from headlight.viz import store
-from headlight.viz.pages.long.choices import COLOURS, OWN, SHOWS, LongChoices
-from headlight.viz.pages.long.state import address, models, take
+from headlight.viz.pages.long.choices import COLOURS, OWN, SHOWS, LongChoices, models, state
+from headlight.viz.pages.long.state import take
 from headlight.viz.text import markdown_text
-from headlight.viz.ui.state import mirror
 
 _REFUSED, _NOTE = "long:refused", "long:note"  # session: why a file was not taken; what is to be said of one that was
 
@@ -19,11 +18,10 @@ def text(choices: LongChoices) -> None:
     """The row in which a text is chosen."""
     titles = {each.name: each.title for each in long_texts()} | {OWN: "Your own text"}
     with st.container(horizontal=True, vertical_alignment="bottom", key="long_text"):
-        mirror("long_example", choices.example)
         shown = [name for name in titles if name != OWN or choices.example == OWN]
-        st.selectbox(
-            "Text", shown, format_func=lambda name: titles[name], key="long_example", width=330, on_change=_example,
-        )  # fmt: skip
+        state.menu(
+            "Text", "example", choices.example, shown, _example, format_func=lambda name: titles[name], width=330
+        )
         with st.popover("Paste a text", icon=":material/content_paste:"), st.form("long_paste", border=False):
             st.text_area(
                 "Your text", key="long_pasted", height=220, max_chars=store.engine().limits.long_characters, width=480,
@@ -49,9 +47,9 @@ def said() -> list[str]:
     return [note] if note else []
 
 
-def _example() -> None:
-    if st.session_state["long_example"] not in (None, address.current().example):
-        address.change(example=st.session_state["long_example"], view=None, query=None, key=None)
+def _example(name: str) -> None:
+    if name != state.current().example:
+        state.change(example=name, view=None, query=None, key=None)
 
 
 def _pasted() -> None:
@@ -78,40 +76,27 @@ def _file() -> None:
 def model_menu(choices: LongChoices) -> None:
     """The menu of models."""
     rows = store.engine().rows
-    mirror("long_model", choices.model)
-    st.selectbox(
-        "Model", models(), format_func=lambda name: rows[name].title, key="long_model", width=170, on_change=_model,
+    state.menu(
+        "Model", "model", choices.model, models(), _model, format_func=lambda name: rows[name].title, width=170,
         help=markdown_text(rows[choices.model].about),
     )  # fmt: skip
 
 
-def _model() -> None:
-    name = st.session_state["long_model"]
-    if name and name != address.current().model:
-        address.change(model=name, layer=None, head=None, view=None, query=None, key=None)
+def _model(name: str) -> None:
+    if name != state.current().model:
+        state.change(model=name, layer=None, head=None, view=None, query=None, key=None)
 
 
 def head(choices: LongChoices, model: Model) -> None:
     """Layer, head, and what the cells show."""
-    for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
-        mirror(f"long_{field}", getattr(choices, field))
-        st.slider(
-            field.capitalize(), 0, max(count - 1, 1), key=f"long_{field}", width=170, disabled=count == 1,
-            on_change=address.change_from, args=(field, f"long_{field}"),
-        )  # fmt: skip
-    _switch("A cell shows", "shows", SHOWS, choices.shows, _SHOWS_HELP)
-    _switch("Colours", "colours", COLOURS, choices.colours, "A logarithmic scale shows weights from 0.001 to 1 alike.")
+    state.slider("Layer", "layer", choices.layer, 0, model.n_layers - 1, width=170)
+    state.slider("Head", "head", choices.head, 0, model.n_heads - 1, width=170)
+    state.segments("A cell shows", "shows", choices.shows, SHOWS, help=_SHOWS_HELP)
+    state.segments("Colours", "colours", choices.colours, COLOURS, help=_COLOURS_HELP)
 
 
+_COLOURS_HELP = "A logarithmic scale shows weights from 0.001 to 1 alike."
 _SHOWS_HELP = (
     "Where a cell stands for many tokens: the largest of its weights, or the share of attention that falls on its keys, "
     "averaged over its queries. Both are of the exact weights."
 )
-
-
-def _switch(label: str, field: str, options: dict[str, str], value: str, about: str) -> None:
-    mirror(f"long_{field}", value)
-    st.segmented_control(
-        label, list(options), format_func=lambda name: options[name], key=f"long_{field}", required=True, help=about,
-        on_change=address.change_from, args=(field, f"long_{field}"),
-    )  # fmt: skip

@@ -1,32 +1,16 @@
-"""The Long texts page's choices in the session and in the link, and the text that is too long for it."""
+"""Long texts: the text that is read, which may be too long for a link."""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
 import streamlit as st
-from headlight.core.checkpoints.packages import INSTALL_COMMAND
-from headlight.core.errors import MissingModelError
 from headlight.core.long.document import long_texts
-from headlight.core.registry import MODELS
 from headlight.core.types import Tokens
 from headlight.viz import store
-from headlight.viz.pages.long.choices import LINKED, OWN, LongChoices, from_link, to_link
-from headlight.viz.ui.state import Address
+from headlight.viz.pages.long.choices import LINKED, OWN, LongChoices, state
 
-address: Address[LongChoices] = Address("long", from_link, to_link)
 _VISITOR = "long:visitor"  # session: a name for jobs
-
-
-def models() -> list[str]:
-    """Names of the models that read in parts: those of the registry that are here, SmolLM2 first."""
-    rows = store.engine().rows
-    names = sorted(
-        (name for name in MODELS if name in rows and rows[name].installed), key=lambda name: name != "smollm2"
-    )
-    if not names:
-        raise MissingModelError(f"no model is installed yet; {INSTALL_COMMAND} brings two")
-    return names
 
 
 def visitor() -> str:
@@ -38,7 +22,7 @@ def take(text: str) -> None:
     """For callbacks: a text of the visitor's own, with nothing picked in it."""
     store.keep_own_text(text)
     pasted = text if len(text) <= LINKED else ""
-    address.change(example=OWN, pasted=pasted, view=None, query=None, key=None)
+    state.change(example=OWN, pasted=pasted, view=None, query=None, key=None)
 
 
 def text_of(choices: LongChoices) -> str | None:

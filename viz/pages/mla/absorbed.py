@@ -12,9 +12,9 @@ from headlight.core.types import Step
 from headlight.viz.figures.mla.flow_layout import extent, pixels_a_token
 from headlight.viz.pages.mla import cost as mla_cost
 from headlight.viz.pages.mla import step_names as mla_words
-from headlight.viz.pages.mla.choices import InsideMLA
+from headlight.viz.pages.mla.choices import InsideMLA, state
 from headlight.viz.pages.mla.data_flow import Drawn, diagram, picked_head, picture
-from headlight.viz.pages.mla.state import Layered, address, attention_of, begin, controls
+from headlight.viz.pages.mla.state import Layered, attention_of, begin
 from headlight.viz.pages.mla.tensor import tensor
 from headlight.viz.theme import Theme
 
@@ -46,9 +46,9 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
     steps = layer.absorbed()
     choices, more = _settle(choices, steps)
     _diagram(choices, here, steps, attention, look)
-    with controls.row("line"):
+    with state.row("line"):
         names = {step.name: step for step in steps}
-        controls.menu(
+        state.menu(
             "Step", "line", choices.line, list(names), width=260,
             format_func=lambda name: mla_words.menu_name(names[name]) if name in names else name,
         )  # fmt: skip
@@ -81,7 +81,7 @@ def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA,
 
 def _picked(each: Drawn, cell: tuple[int, int]) -> None:
     box = each.boxes[cell[0]]
-    address.change(line=box.step.name, head=picked_head(box, cell[1], each.here))
+    state.change(line=box.step.name, head=picked_head(box, cell[1], each.here))
 
 
 def _proof(layer: LatentLayer) -> None:

@@ -9,8 +9,8 @@ from headlight.core.measured.clock import Times
 from headlight.core.memory.config.wording import decimal
 from headlight.viz import store
 from headlight.viz.figures import form_bars
-from headlight.viz.pages.mla.choices import CONTEXTS, SIZES, InsideMLA
-from headlight.viz.pages.mla.state import Layered, attention_of, controls
+from headlight.viz.pages.mla.choices import CONTEXTS, SIZES, InsideMLA, state
+from headlight.viz.pages.mla.state import Layered, attention_of
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture
 
@@ -22,11 +22,11 @@ def draw(choices: InsideMLA, here: Layered, layer: LatentLayer, look: Theme) -> 
     """The controls, operations, bytes and time of the three forms, and what to make of them."""
     st.markdown("#### What a decoding step costs")
     st.markdown("\n".join(f"- **{_NAMES[form]}**: {about}." for form, about in FORMS.items()))
-    with controls.row("cost"):
-        controls.among(
+    with state.row("cost"):
+        state.steps(
             "Context, in tokens", "context", choices.context, CONTEXTS, width=260, format_func=lambda n: f"{n:,}"
         )
-        controls.menu("Sizes of", "sizes", choices.sizes, list(SIZES), format_func=lambda n: SIZES[n], width=200)
+        state.menu("Sizes of", "sizes", choices.sizes, list(SIZES), format_func=lambda n: SIZES[n], width=200)
         own = choices.sizes == "own"
         again = st.button("Measure again", key="mla_again", disabled=not own, icon=":material/timer:")
     attention = attention_of(here) if own else PUBLISHED[SIZES[choices.sizes]]

@@ -18,12 +18,11 @@ from headlight.viz.figures.mla.flow import words
 from headlight.viz.figures.mla.flow_layout import LABEL, Box, extent, pixels_a_token
 from headlight.viz.pages.mla import misconceptions as mla_told
 from headlight.viz.pages.mla import step_names as mla_words
-from headlight.viz.pages.mla.choices import InsideMLA
-from headlight.viz.pages.mla.state import Layered, address, begin, controls, read
+from headlight.viz.pages.mla.choices import InsideMLA, state
+from headlight.viz.pages.mla.state import Layered, begin, read
 from headlight.viz.pages.mla.tensor import tensor
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
 
 _INTRO = (
     "Attention keeps a key and a value of every head for every token it has read. MLA (DeepSeek-V2, section 2.1) keeps one "
@@ -122,7 +121,7 @@ def picked_head(box: Box, column: int, here: Layered) -> int:
 
 def _picked(each: Drawn, cell: tuple[int, int]) -> None:
     box = each.boxes[cell[0]]
-    address.change(tensor=box.step.name, side=each.side, head=picked_head(box, cell[1], each.here))
+    state.change(tensor=box.step.name, side=each.side, head=picked_head(box, cell[1], each.here))
 
 
 def _beside(choices: InsideMLA, row) -> tuple[InsideMLA, list[str], Layered | None]:  # type: ignore[no-untyped-def]  # a container
@@ -134,9 +133,7 @@ def _beside(choices: InsideMLA, row) -> tuple[InsideMLA, list[str], Layered | No
         notes.append(f"The link's model beside is not on this machine, or the same one; showing {names[first]}.")
         choices = replace(choices, beside=first)
     with row:
-        controls.menu(
-            "Beside it", "beside", choices.beside, list(names), format_func=lambda n: names.get(n, n), width=200
-        )
+        state.menu("Beside it", "beside", choices.beside, list(names), format_func=lambda n: names.get(n, n), width=200)
     try:
         return choices, notes, read(choices, choices.beside)
     except HeadlightError as error:
@@ -155,29 +152,22 @@ def _settle(choices: InsideMLA, chosen: Drawn) -> tuple[InsideMLA, list[str]]:
 
 def _choose(choices: InsideMLA, sides: Sequence[Drawn], chosen: Drawn) -> None:
     steps = {step.name: step for step in chosen.steps}
-    with controls.row("tensor"):
+    with state.row("tensor"):
         titles = {each.side: each.here.title for each in sides}
-        mirror(controls.key("side"), choices.side)
-        st.segmented_control(
-            "Numbers of", list(titles), format_func=lambda side: titles[side], key=controls.key("side"), required=True,
-            on_change=_other_side,
-        )  # fmt: skip
-        controls.menu(
+        state.segments("Numbers of", "side", choices.side, titles, _other_side)
+        state.menu(
             "Step", "tensor", choices.tensor, list(steps), width=260,
             format_func=lambda name: mla_words.menu_name(steps[name]) if name in steps else name,
         )  # fmt: skip
 
 
-def _other_side() -> None:
+def _other_side(side: str) -> None:
     """On the other side, the step of the same name, or its key."""
-    side = st.session_state[controls.key("side")]
-    if side is None:
-        return
-    now = address.current()
+    now = state.current()
     name = now.model if side == "latent" else now.beside
     mla = MODELS[name].attention == "mla"
     shared = now.tensor in ("h", "q", "k", "v", "products", "scores", "masked", "weights", "heads", "out")
-    address.change(side=side, tensor=now.tensor if shared or mla else "k")
+    state.change(side=side, tensor=now.tensor if shared or mla else "k")
 
 
 def _facts(here: Layered) -> str:

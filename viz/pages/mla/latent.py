@@ -12,11 +12,11 @@ from headlight.core.types import Tokens
 from headlight.viz import store
 from headlight.viz.figures import curves, token_bars
 from headlight.viz.figures.positions.maps import thinned
-from headlight.viz.pages.mla.choices import InsideMLA
-from headlight.viz.pages.mla.state import Layered, attention_of, begin, controls
+from headlight.viz.pages.mla.choices import InsideMLA, state
+from headlight.viz.pages.mla.state import Layered, attention_of, begin
 from headlight.viz.text import shorten, visible
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "The latent's own dimensions move together, so none of them carries a share of its own. We turn the latent until they do "
@@ -48,12 +48,13 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
     found = components(sample.latents[here.layer], attention_of(here), here.model.layers[here.layer])
     st.markdown(_INTRO.format(tokens=len(sample.places)))
     choices, more = _settle(choices, len(found.variance))
-    with controls.row("latent"):
-        controls.toggle(f"Keys and values of head {here.head} alone", "alone", choices.alone)
+    with state.row("latent"):
+        state.toggle(f"Keys and values of head {here.head} alone", "alone", choices.alone)
     shares = found.shares(here.head if choices.alone else None)
     _shares(shares, choices, look)
     _component(_Shown(here, sample, found, choices.component), shares, look)
-    controls.take_away(
+    take_away(
+        state,
         "latent", _code(choices, here), {"Shares of the components": lambda: _sheet(shares)},
     )  # fmt: skip
     return choices, notes + more
@@ -101,8 +102,8 @@ def _roles() -> Sequence[str]:
 def _component(shown: _Shown, shares, look: Theme) -> None:  # type: ignore[no-untyped-def]
     st.markdown("#### What a component responds to")
     j, found = shown.component, shown.found
-    with controls.row("component"):
-        controls.whole("Component", "component", j, 0, len(found.variance) - 1, width=260)
+    with state.row("component"):
+        state.slider("Component", "component", j, 0, len(found.variance) - 1, width=260)
     st.caption(
         f"Component {j} carries {_percent(shares['latent'][j])} of the latent's variance, {_percent(shares['keys'][j])} of the "
         f"keys' and {_percent(shares['values'][j])} of the values'; it reaches most into the keys of head "

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 import streamlit as st
 from headlight.core.attention import MLA
 from headlight.core.lessons.mla_facts import facts
+from headlight.viz.pages.explore.choices import state as explore
 from headlight.viz.pages.mla.choices import InsideMLA
 from headlight.viz.pages.mla.state import Layered, attention_of
+from headlight.viz.pages.positions.choices import state as positions
 
 
 def draw(here: Layered, choices: InsideMLA) -> None:
@@ -17,11 +19,12 @@ def draw(here: Layered, choices: InsideMLA) -> None:
     found = facts(here.run.layers[here.layer])
     for told, holds, number in _rows(attention_of(here), found):
         st.markdown(f"- *“{told}”*  \n  **{holds}**  \n  Here: {number}.")
-    shift = urlencode({"section": "mla", "text": choices.text, "layer_mla": here.layer, "head_mla": here.head})
-    explore = urlencode({"text": choices.text, "model": here.name, "layer": here.layer, "head": here.head})
+    shift = positions.link_to(section="mla", text=choices.text, layer_mla=here.layer, head_mla=here.head)
+    head = explore.link_to(text=choices.text, model=here.name, layer=here.layer, head=here.head)
     st.caption(
         "Source: DeepSeek-V2 (arXiv 2405.04434), equations 9 to 19 and section 2.1.3. What the wrong order would break is "
-        f"computed on [Positions: the shift test](positions?{shift}). The same head on [Explore](./?{explore})."
+        f"computed on [Positions: the shift test](positions?{urlencode(shift)}). The same head on "
+        f"[Explore](./?{urlencode(head)})."
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from headlight.viz.pages.mla import absorbed as mla_absorbed
 from headlight.viz.pages.mla import data_flow as mla_way
 from headlight.viz.pages.mla import latent as mla_latent
-from headlight.viz.pages.mla.choices import SECTIONS
-from headlight.viz.pages.mla.state import address, fallback
+from headlight.viz.pages.mla.choices import SECTIONS, state
 from headlight.viz.ui.sections import Sections
 
 _SECTIONS = Sections(
@@ -15,8 +14,7 @@ _SECTIONS = Sections(
     "Section",
     SECTIONS,
     {"way": mla_way.draw, "absorbed": mla_absorbed.draw, "latent": mla_latent.draw},
-    address,
-    fallback,
+    state,
 )
 
 

@@ -1,25 +1,18 @@
-"""Inside MLA's choices in the session and in the link, its controls, and the layer that all its sections look at."""
+"""Inside MLA: the layer that all its sections look at, and the controls that choose it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-import streamlit as st
 from headlight.core.attention import MLA
 from headlight.core.errors import InputError, MissingModelError
-from headlight.core.examples import examples
 from headlight.core.model import Model
-from headlight.core.registry import MODELS, SIBLINGS
+from headlight.core.registry import MODELS
 from headlight.core.types import Run
 from headlight.viz import store
 from headlight.viz.pages.explore import choices as view
-from headlight.viz.pages.mla.choices import InsideMLA, from_link, to_link
-from headlight.viz.ui.state import Address, carried_text
-from headlight.viz.ui.widgets import Controls
-
-address: Address[InsideMLA] = Address("mla", from_link, to_link)
-controls = Controls("mla", address)
+from headlight.viz.pages.mla.choices import InsideMLA, latent_models, state
 
 
 @dataclass(frozen=True)
@@ -41,21 +34,6 @@ class Layered:
     def kv_head(self) -> int:
         """The KV head that the head reads."""
         return self.run.layers[self.layer].kv_head(self.head)
-
-
-def fallback() -> InsideMLA:
-    """Where the page begins: the sentence of the page before, and the head chosen on Explore where it is of an MLA sibling."""
-    seen = st.session_state.get("explore:view")
-    text = carried_text(examples()[0].text)
-    if seen is None or seen.model not in latent_models():
-        return InsideMLA(text)
-    return InsideMLA(text, model=seen.model, layer=seen.layer or 0, head=seen.head or 0)
-
-
-def latent_models() -> dict[str, str]:
-    """Name -> title of the MLA siblings on this machine."""
-    rows = store.engine().rows
-    return {n: row.title for n, row in SIBLINGS.items() if n in rows and row.attention == "mla" and row.installed}
 
 
 def read(choices: InsideMLA, name: str) -> Layered:
@@ -82,13 +60,13 @@ def begin(choices: InsideMLA) -> tuple[InsideMLA, list[str], Layered, Any]:
     wanted = view.Choices("", "", choices.layer, choices.head)
     found, further = view.settle(wanted, n_layers=model.n_layers, n_heads=model.n_heads, length=1, causal=True)
     choices = replace(choices, layer=found.layer or 0, head=found.head or 0)
-    row = controls.row("model")
+    row = state.row("model")
     with row:
         limit = store.engine().limits.max_characters
-        controls.text("Sentence", "text", choices.text, max_chars=limit, width=370)
-        controls.menu("Model", "model", choices.model, list(models), format_func=lambda n: models.get(n, n), width=170)
-        controls.whole("Layer", "layer", choices.layer, 0, model.n_layers - 1, width=120)
-        controls.whole("Head", "head", choices.head, 0, model.n_heads - 1, width=120)
+        state.text("Sentence", "text", choices.text, limit, width=370)
+        state.menu("Model", "model", choices.model, list(models), format_func=lambda n: models.get(n, n), width=170)
+        state.slider("Layer", "layer", choices.layer, 0, model.n_layers - 1, width=120)
+        state.slider("Head", "head", choices.head, 0, model.n_heads - 1, width=120)
     return choices, notes + further, read(choices, choices.model), row
 
 

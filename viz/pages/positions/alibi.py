@@ -9,10 +9,9 @@ from headlight.core.export.table import to_csv
 from headlight.core.lessons.penalty import bias, slopes, weaker
 from headlight.viz.figures import curves, signed_map
 from headlight.viz.figures.positions.maps import thinned
-from headlight.viz.pages.positions.choices import Positions
-from headlight.viz.pages.positions.state import controls
+from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "ALiBi (Press et al. 2022) adds nothing to tokens and turns nothing: each head subtracts slope × distance from its scores. "
@@ -25,9 +24,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     """The slopes, the penalties by distance, and one head's penalties as a map."""
     choices = replace(choices, head_alibi=min(choices.head_alibi, choices.heads - 1))
     st.markdown(_INTRO)
-    with controls.row("alibi"):
-        controls.whole("Heads", "heads", choices.heads, 1, 64, width=240)
-        controls.whole("Head drawn as a map", "head_alibi", choices.head_alibi, 0, choices.heads - 1, width=240)
+    with state.row("alibi"):
+        state.slider("Heads", "heads", choices.heads, 1, 64, width=240)
+        state.slider("Head drawn as a map", "head_alibi", choices.head_alibi, 0, choices.heads - 1, width=240)
     penalties = bias(choices.heads, _SPAN)
     left, middle, right = st.columns(3, gap="medium")
     with left:
@@ -36,7 +35,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _lines(choices, penalties, look)
     with right:
         _map(choices, penalties, look)
-    controls.take_away(
+    take_away(
+        state,
         "alibi",
         f"from headlight.core.lessons.penalty import bias, slopes\nslopes({choices.heads}), bias({choices.heads}, {_SPAN})",
         {"Bias": lambda: to_csv(penalties[choices.head_alibi], range(_SPAN), "query")},

@@ -1,11 +1,14 @@
-"""What is on the Positions page, to and from a link; what each choice may be stands in one table."""
+"""What is on the Positions page, and what each choice may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headlight.viz.ui.link import Rule, among, changed, read, several, whole
+from headlight.core.examples import examples
+from headlight.viz import store
+from headlight.viz.pages.explore.choices import state as explore
+from headlight.viz.ui.link import Choices, among, choice, several, whole
+from headlight.viz.ui.state import PageState, carried_text
 
 SECTIONS = {
     "sinusoidal": "Sinusoidal", "rope": "RoPE", "pairs": "RoPE's pairs", "longer": "Longer texts", "learned": "Learned",
@@ -22,10 +25,11 @@ ORIGINALS = (512, 2048, 4096, 8192, 32768)
 LENGTHS = (512, 2048, 4096, 8192, 16384, 32768, 65536, 131072)
 UNITS = {"frequency": "Frequency", "wavelength": "Wavelength"}
 MOST_DIMS = 6
+_ANY = whole(0, 999_999_999)  # whether such a layer or token exists is known once the model is
 
 
 @dataclass(frozen=True)
-class Positions:
+class Positions(Choices):
     """What a visitor has chosen; None is a choice not made yet, which the page makes well.
 
     section: of SECTIONS. Sinusoidal: width (d_model), count (positions), dims (drawn as curves), at (the position that
@@ -35,62 +39,55 @@ class Positions:
     the table. ALiBi: heads, head_alibi. MLA: layer_mla, head_mla, shift. Word order: attention, first, second.
     """
 
-    text: str
-    section: str = "rope"
-    width: int = 64
-    count: int = 64
-    dims: tuple[int, ...] = (0, 8, 16, 24)
-    at: int = 16
-    model: str = "smollm2"
-    layer: int | None = None
-    head: int | None = None
-    query: int | None = None
-    key: int | None = None
-    q_at: int | None = None
-    k_at: int | None = None
-    together: bool = False
-    theta: int = OWN
-    reach: int = 128
-    pair: int | None = None
-    rotary: int = 64
-    factor: int = 4
-    original: int = 4096
-    length: int = 16384
-    unit: str = "frequency"
-    learned: int = 128
-    heads: int = 8
-    head_alibi: int = 0
-    layer_mla: int = 1
-    head_mla: int = 0
-    shift: int = 100
-    attention: str = "gqa"
-    first: str = "the dog bit the man today"
-    second: str = "the man bit the dog today"
+    text: str = choice()
+    section: str = choice("rope", among(SECTIONS), always=True)
+    width: int = choice(64, among(WIDTHS))
+    count: int = choice(64, whole(2, 512), name="number of positions")
+    dims: tuple[int, ...] = choice((0, 8, 16, 24), several(whole(0, max(WIDTHS) - 1), MOST_DIMS))
+    at: int = choice(16, whole(0, MOST), name="position")
+    model: str = choice("smollm2")
+    layer: int | None = choice(None, _ANY)
+    head: int | None = choice(None, _ANY)
+    query: int | None = choice(None, _ANY)
+    key: int | None = choice(None, _ANY)
+    q_at: int | None = choice(None, whole(0, MOST), name="query's position")
+    k_at: int | None = choice(None, whole(0, MOST), name="key's position")
+    together: bool = choice(False, among((True,)))
+    theta: int = choice(OWN, among(THETAS))
+    reach: int = choice(128, among(REACHES))
+    pair: int | None = choice(None, whole(0, 255))
+    rotary: int = choice(64, among(ROTARY))
+    factor: int = choice(4, whole(1, 64))
+    original: int = choice(4096, among(ORIGINALS))
+    length: int = choice(16384, among(LENGTHS))
+    unit: str = choice("frequency", among(UNITS))
+    learned: int = choice(128, whole(8, 512), name="number of positions")
+    heads: int = choice(8, whole(1, 64))
+    head_alibi: int = choice(0, whole(0, 63), name="head")
+    layer_mla: int = choice(1, _ANY, name="layer")
+    head_mla: int = choice(0, _ANY, name="head")
+    shift: int = choice(100, whole(0, 500))
+    attention: str = choice("gqa", among(("mha", "gqa", "mqa", "mla")))
+    first: str = choice("the dog bit the man today")
+    second: str = choice("the man bit the dog today")
 
 
-_ANY = whole(0, 999_999_999)  # whether such a layer or token exists is known once the model is
-_RULES: Mapping[str, Rule] = {
-    "section": among(SECTIONS), "width": among(WIDTHS), "count": whole(2, 512),
-    "dims": several(whole(0, max(WIDTHS) - 1), MOST_DIMS), "at": whole(0, MOST),
-    "text": str, "model": str, "layer": _ANY, "head": _ANY, "query": _ANY, "key": _ANY,
-    "q_at": whole(0, MOST), "k_at": whole(0, MOST), "together": among((True,)), "theta": among(THETAS),
-    "reach": among(REACHES), "pair": whole(0, 255), "rotary": among(ROTARY), "factor": whole(1, 64),
-    "original": among(ORIGINALS), "length": among(LENGTHS), "unit": among(UNITS), "learned": whole(8, 512),
-    "heads": whole(1, 64), "head_alibi": whole(0, 63), "layer_mla": _ANY, "head_mla": _ANY, "shift": whole(0, 500),
-    "attention": among(("mha", "gqa", "mqa", "mla")), "first": str, "second": str,
-}  # fmt: skip
-_NAMES = {"at": "position", "q_at": "query's position", "k_at": "key's position", "layer_mla": "layer", "head_mla": "head",
-          "head_alibi": "head", "learned": "number of positions", "count": "number of positions"}  # fmt: skip
+def rope_models() -> dict[str, str]:
+    """Name -> title of the models on this machine that rotate their queries and keys; last, two vectors of length 1."""
+    rows = store.engine().rows
+    there = {name: row.title for name, row in rows.items() if row.installed and row.position == "rope"}
+    return there | {UNIT: "Two equal vectors"}
 
 
-def to_link(choices: Positions) -> dict[str, str]:
-    """The parameters of the address bar; what is as at first is left out, but for section and text."""
-    return changed(choices, Positions(text="")) | {"section": choices.section, "text": choices.text}
+def _start() -> Positions:
+    """Where the page begins: the sentence of the page before, and the head chosen on Explore where it rotates its queries."""
+    seen, text = explore.seen(), carried_text(examples()[0].text)
+    if seen is None or seen.model not in rope_models():
+        return Positions(text, model=next(iter(rope_models())))
+    return Positions(text, model=seen.model, layer=seen.layer, head=seen.head)
 
 
-def from_link(params: Mapping[str, str], fallback: Positions) -> tuple[Positions, list[str]]:
-    """The choices that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing."""
-    return read(params, _RULES, fallback, _NAMES)
+state = PageState("positions", Positions, _start)
 
 
 def moved(q_at: int, k_at: int, by: str, to: int, together: bool) -> tuple[int, int]:

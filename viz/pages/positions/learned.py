@@ -12,11 +12,10 @@ from headlight.core.registry import MODELS
 from headlight.viz import store
 from headlight.viz.figures import curves, signed_map
 from headlight.viz.figures.positions.maps import thinned
-from headlight.viz.pages.positions.choices import Positions
-from headlight.viz.pages.positions.state import controls
+from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "BERT, GPT-2 and MiniLM learn one vector a position and add it to the token's. Nobody told this table that 7 comes after "
@@ -40,9 +39,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     whole_table = model.position.table.detach().cpu()
     count, width = min(choices.learned, len(whole_table)), whole_table.shape[1]
     at = min(choices.at, count - 1)
-    with controls.row("learned"):
-        controls.whole("Positions", "learned", count, 8, len(whole_table), width=260)
-        controls.whole("Compare with position", "at", at, 0, count - 1, width=260)
+    with state.row("learned"):
+        state.slider("Positions", "learned", count, 8, len(whole_table), width=260)
+        state.slider("Compare with position", "at", at, 0, count - 1, width=260)
     learned, made = whole_table[:count], tables.sinusoidal(count, width)
     _table(learned, look)
     similar = {"learned, in MiniLM": tables.cosines(learned), "sinusoidal, as wide": tables.cosines(made)}
@@ -50,7 +49,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         with column:
             _similar(name, cosines, look)
     _row(similar, at, look)
-    controls.take_away(
+    take_away(
+        state,
         "learned",
         "from headlight import load_model\nfrom headlight.core.lessons import tables\n"
         f'table = load_model("minilm").position.table[:{count}]  # ({count}, {width})\n'

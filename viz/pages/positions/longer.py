@@ -8,11 +8,9 @@ from headlight.core.lessons.longer import by_pair, frequencies, scalings
 from headlight.core.lessons.tables import wavelengths
 from headlight.viz.figures import curves
 from headlight.viz.figures.positions.maps import thinned
-from headlight.viz.pages.positions.choices import LENGTHS, ORIGINALS, ROTARY, THETAS, UNITS, Positions
-from headlight.viz.pages.positions.state import address, controls
+from headlight.viz.pages.positions.choices import LENGTHS, ORIGINALS, ROTARY, THETAS, UNITS, Positions, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "A model trained on texts of some length has never seen its slow pairs turn farther. For longer texts the frequencies are "
@@ -44,7 +42,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     with right:
         _slowed(made, look)
     st.markdown("\n".join(f"- **{_TITLES[name]}**: {about}" for name, about in _ABOUT.items()))
-    controls.take_away(
+    take_away(
+        state,
         "longer",
         "from headlight.core.lessons.longer import by_pair, frequencies, scalings\n"
         f"{{name: frequencies({choices.rotary}, {theta:.0f}.0, s, {choices.length})\n"
@@ -55,22 +54,18 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
 
 
 def _controls(choices: Positions) -> None:
-    with controls.row("longer"):
-        mirror("positions_unit", choices.unit)
-        st.segmented_control(
-            "Show", list(UNITS), format_func=lambda name: UNITS[name], key="positions_unit", required=True,
-            on_change=address.change_from, args=("unit", "positions_unit"),
-        )  # fmt: skip
-        controls.whole("Factor", "factor", choices.factor, 1, 64, width=200)
-        controls.among(
+    with state.row("longer"):
+        state.segments("Show", "unit", choices.unit, UNITS)
+        state.slider("Factor", "factor", choices.factor, 1, 64, width=200)
+        state.steps(
             "Trained length", "original", choices.original, ORIGINALS, width=200, format_func=lambda n: f"{n:,}"
         )
-        controls.among(
+        state.steps(
             "Text length", "length", choices.length, LENGTHS, width=200, format_func=lambda n: f"{n:,}",
             help="Dynamic scaling alone depends on it.",
         )  # fmt: skip
-        controls.among("Rotary dimensions", "rotary", choices.rotary, ROTARY, width=170)
-        controls.among(
+        state.steps("Rotary dimensions", "rotary", choices.rotary, ROTARY, width=170)
+        state.steps(
             "Theta", "theta", choices.theta, THETAS, width=200,
             format_func=lambda t: f"{t or 10_000:,}" + ("" if t else " (paper)")
         )  # fmt: skip

@@ -24,12 +24,11 @@ from headlight.core.registry import SIBLINGS
 from headlight.viz import store
 from headlight.viz.figures import curves, dimension_bars, signed_map
 from headlight.viz.pages.explore import choices as plain_view
-from headlight.viz.pages.positions.choices import Positions
+from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.pages.positions.query import text
-from headlight.viz.pages.positions.state import controls
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _NAME = "mla-rope"
 _INTRO = (
@@ -66,17 +65,18 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     if not isinstance(model, Model) or not isinstance(model.attention, MLA):
         return choices, ["This sibling is no MLA."]
     choices, notes = _settle(choices, model)
-    with controls.row("mla"):
+    with state.row("mla"):
         text(choices)
-        controls.whole("Layer", "layer_mla", choices.layer_mla, 0, model.n_layers - 1, width=170)
-        controls.whole("Head", "head_mla", choices.head_mla, 0, model.n_heads - 1, width=170)
-        controls.whole("All positions later by", "shift", choices.shift, 0, 500, width=260)
+        state.slider("Layer", "layer_mla", choices.layer_mla, 0, model.n_layers - 1, width=170)
+        state.slider("Head", "head_mla", choices.head_mla, 0, model.n_heads - 1, width=170)
+        state.slider("All positions later by", "shift", choices.shift, 0, 500, width=260)
     tokens = store.engine().tokens(_NAME, choices.text)
     layer = layer_of(model, tokens, choices.layer_mla)
     seen = shown(layer, model, choices.head_mla, choices.shift, tokens.pieces)
     _dimensions(seen, model.attention, look)
     _test(seen, look)
-    controls.take_away(
+    take_away(
+        state,
         "mla",
         _code(choices),
         {

@@ -26,8 +26,7 @@ from headlight.viz.pages.positions import (
 from headlight.viz.pages.positions import (
     word_order as positions_order,
 )
-from headlight.viz.pages.positions.choices import SECTIONS
-from headlight.viz.pages.positions.state import address, fallback
+from headlight.viz.pages.positions.choices import SECTIONS, state
 from headlight.viz.ui.sections import Sections
 
 _SECTIONS = Sections(
@@ -40,8 +39,7 @@ _SECTIONS = Sections(
         "longer": positions_longer.draw, "learned": positions_learned.draw, "alibi": positions_alibi.draw,
         "mla": positions_mla.draw, "order": positions_order.draw,
     },
-    address,
-    fallback,
+    state,
 )  # fmt: skip
 
 

@@ -9,11 +9,10 @@ from headlight.core.positions.rope import Layout
 from headlight.viz.figures import curves, pairings
 from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.pages.positions import query as positions_query
-from headlight.viz.pages.positions.choices import REACHES, Positions
+from headlight.viz.pages.positions.choices import REACHES, Positions, state
 from headlight.viz.pages.positions.rope import places
-from headlight.viz.pages.positions.state import controls
 from headlight.viz.theme import Theme
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "Which two dimensions are turned together is a convention. **Half-split** pairs dimension j with j + r/2 (GPT-NeoX, "
@@ -40,7 +39,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     qk, title = found
     other: Layout = "interleaved" if qk.rope.layout == "half" else "half"
     _three(choices, qk, other, title, look)
-    controls.take_away(
+    take_away(
+        state,
         "pairs",
         "# qk as on the section RoPE\n"
         f"qk.score(8, 2), qk.read_as({other!r}).score(8, 2), qk.permuted_to({other!r}).score(8, 2)",
@@ -64,8 +64,8 @@ def _three(choices: Positions, qk: QueryKey, other: Layout, title: str, look: Th
         | {f"score at distance {d}": f"{each.score(max(d, 0), max(-d, 0)):.4f}" for d in dict.fromkeys(distances)}
         for name, each in rows.items()
     ])  # fmt: skip
-    with controls.row("pairs"):
-        controls.among("Distances drawn", "reach", choices.reach, REACHES, width=220)
+    with state.row("pairs"):
+        state.steps("Distances drawn", "reach", choices.reach, REACHES, width=220)
     lines = {"as trained": qk, "read in the other layout": wrong}
     figure = curves(
         thinned(choices.reach, choices.reach),

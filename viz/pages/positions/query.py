@@ -12,10 +12,8 @@ from headlight.core.lessons.turning import QueryKey, of_run, unit
 from headlight.core.types import Run
 from headlight.viz import store
 from headlight.viz.pages.explore import choices as view
-from headlight.viz.pages.positions.choices import UNIT, Positions
-from headlight.viz.pages.positions.state import address, controls, rope_models
+from headlight.viz.pages.positions.choices import UNIT, Positions, rope_models, state
 from headlight.viz.text import shorten, visible
-from headlight.viz.ui.state import mirror
 from headlight.viz.ui.visitor import refused
 
 Found = tuple[QueryKey, str]
@@ -29,9 +27,9 @@ def choose(choices: Positions) -> tuple[Positions, list[str], Found | None]:
             f"The link's model does not turn its queries and keys, or is not here; showing {next(iter(models.values()))}."
         )
         choices = replace(choices, model=next(iter(models)), layer=None, head=None)
-    top = controls.row("model")
+    top = state.row("model")
     with top:
-        controls.menu(
+        state.menu(
             "Model", "model", choices.model, list(models), _new_model, format_func=lambda n: models.get(n, n), width=170
         )
     if choices.model == UNIT:
@@ -54,24 +52,20 @@ def choose(choices: Positions) -> tuple[Positions, list[str], Found | None]:
 
 def text(choices: Positions) -> None:
     """The sentence, bound to the choices."""
-    mirror("positions_text", choices.text)
-    st.text_input(
-        "Sentence", key="positions_text", max_chars=store.engine().limits.max_characters, width=370, on_change=_new_text
-    )  # fmt: skip
+    most = store.engine().limits.max_characters
+    state.text("Sentence", "text", choices.text, most, _new_text, width=370)
 
 
-def _new_text() -> None:
-    address.change(text=st.session_state["positions_text"], query=None, key=None, q_at=None, k_at=None)
+def _new_text(text: str) -> None:
+    state.change(text=text, query=None, key=None, q_at=None, k_at=None)
 
 
-def _new_model() -> None:
-    address.change(
-        model=st.session_state["positions_model"], layer=None, head=None, query=None, key=None, q_at=None, k_at=None, pair=None
-    )  # fmt: skip
+def _new_model(name: str) -> None:
+    state.change(model=name, layer=None, head=None, query=None, key=None, q_at=None, k_at=None, pair=None)
 
 
-def _new_token(field: str) -> None:
-    address.change(**{field: st.session_state[f"positions_{field}"], "q_at": None, "k_at": None})
+def _new_token(field: str, index: int) -> None:
+    state.change(**{field: index, "q_at": None, "k_at": None})
 
 
 def _complete(choices: Positions, result: Run, n_layers: int, n_heads: int) -> tuple[view.View, list[str]]:
@@ -92,9 +86,9 @@ def _complete(choices: Positions, result: Run, n_layers: int, n_heads: int) -> t
 def _where(choices: Positions, result: Run, n_layers: int, n_heads: int) -> None:
     pieces = [shorten(visible(piece), 16) for piece in result.tokens.pieces]
     for field, label in (("query", "Query"), ("key", "Key")):
-        controls.menu(
+        state.menu(
             label, field, getattr(choices, field), range(len(pieces)), partial(_new_token, field), width=135,
             format_func=lambda i: f"{i} · {pieces[i]}",
         )  # fmt: skip
-    controls.whole("Layer", "layer", choices.layer or 0, 0, n_layers - 1, width=110)
-    controls.whole("Head", "head", choices.head or 0, 0, n_heads - 1, width=110)
+    state.slider("Layer", "layer", choices.layer or 0, 0, n_layers - 1, width=110)
+    state.slider("Head", "head", choices.head or 0, 0, n_heads - 1, width=110)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 from headlight.core.export.table import to_csv
@@ -13,11 +14,9 @@ from headlight.viz.figures import curves, dials, signed_map
 from headlight.viz.figures.positions.dials import COLUMNS
 from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.pages.positions import query as positions_query
-from headlight.viz.pages.positions.choices import MOST, OWN, REACHES, THETAS, UNIT, Positions, moved
-from headlight.viz.pages.positions.state import address, controls
+from headlight.viz.pages.positions.choices import MOST, OWN, REACHES, THETAS, UNIT, Positions, moved, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "Nothing is added: each pair of dimensions of a query and of a key is turned by an angle, position times the pair's "
@@ -47,7 +46,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _pairs(choices, qk, look)
     with right:
         _bound(choices, qk, look)
-    controls.take_away(
+    take_away(
+        state,
         "rope",
         _code(choices, q_at, k_at),
         {"Added by each pair": lambda: to_csv(qk.by_distance(choices.reach), range(qk.rope.dim // 2), "distance")},
@@ -70,30 +70,28 @@ def _settle(choices: Positions, qk: QueryKey) -> tuple[Positions, list[str]]:
 
 
 def _sliders(choices: Positions, qk: QueryKey, q_at: int, k_at: int) -> None:
-    with controls.row("rope"):
+    with state.row("rope"):
         for label, field, at in (("Query at position", "q_at", q_at), ("Key at position", "k_at", k_at)):
-            controls.whole(label, field, at, 0, MOST, width=190, on_change=_moved, args=(field, q_at, k_at))
-        mirror("positions_together", choices.together)
-        st.toggle(
-            "Move together", key="positions_together", on_change=address.change_from, args=("together", "positions_together"),
+            state.slider(label, field, at, 0, MOST, partial(_moved, field, q_at, k_at), width=190)
+        state.toggle(
+            "Move together", "together", choices.together,
             help="On: both sliders move by as much, the distance stays, and so does the score.",
         )  # fmt: skip
         st.button(
             "Back to the sentence", key="positions_back", disabled=(q_at, k_at) == (qk.q_pos, qk.k_pos),
-            on_click=lambda: address.change(q_at=None, k_at=None),
+            on_click=lambda: state.change(q_at=None, k_at=None),
         )  # fmt: skip
         own = f"{qk.rope.theta:,.0f}" if choices.theta == OWN else "its own"
-        controls.among(
+        state.steps(
             "Theta", "theta", choices.theta, THETAS, width=170, format_func=lambda t: f"own ({own})" if t == OWN else f"{t:,}",
             help="The base of the frequencies. A larger one slows the pairs down; the model was trained with its own.",
         )  # fmt: skip
-        controls.among("Distances drawn", "reach", choices.reach, REACHES, width=150)
+        state.steps("Distances drawn", "reach", choices.reach, REACHES, width=150)
 
 
-def _moved(field: str, q_at: int, k_at: int) -> None:
-    to = st.session_state[f"positions_{field}"]
-    q_at, k_at = moved(q_at, k_at, field, to, address.current().together)
-    address.change(q_at=q_at, k_at=k_at)
+def _moved(field: str, q_at: int, k_at: int, to: int) -> None:
+    q_at, k_at = moved(q_at, k_at, field, to, state.current().together)
+    state.change(q_at=q_at, k_at=k_at)
 
 
 def _dials(choices: Positions, qk: QueryKey, q_at: int, k_at: int, look: Theme) -> None:
@@ -114,7 +112,7 @@ def _dials(choices: Positions, qk: QueryKey, q_at: int, k_at: int, look: Theme) 
 
 
 def _pick(pair: int, before: int | None) -> None:
-    address.change(pair=None if pair == before else pair)
+    state.change(pair=None if pair == before else pair)
 
 
 def _score(

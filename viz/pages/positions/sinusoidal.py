@@ -9,11 +9,9 @@ from headlight.core.export.table import to_csv
 from headlight.core.lessons import tables
 from headlight.viz.figures import curves, signed_map
 from headlight.viz.figures.positions.maps import thinned
-from headlight.viz.pages.positions.choices import MOST_DIMS, WIDTHS, Positions
-from headlight.viz.pages.positions.state import address, controls
+from headlight.viz.pages.positions.choices import MOST_DIMS, WIDTHS, Positions, state
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
-from headlight.viz.ui.widgets import picture
+from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
     "Each position gets a signature: sines and cosines of many frequencies, added to the token's vector before the first "
@@ -37,7 +35,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         _products(choices, tables.products(table, choices.at).numpy(), look)
     with right:
         _wavelengths(choices, look)
-    controls.take_away(
+    take_away(
+        state,
         "sinusoidal",
         "from headlight.core.lessons import tables\n"
         f"table = tables.sinusoidal({choices.count}, {choices.width})  # (positions, dimensions)\n"
@@ -53,15 +52,11 @@ def _settle(choices: Positions) -> tuple[Positions, list[str]]:
 
 
 def _controls(choices: Positions) -> None:
-    with controls.row("sinusoidal"):
-        controls.among("Dimensions", "width", choices.width, WIDTHS, width=220)
-        controls.whole("Positions", "count", choices.count, 2, 512, width=220)
-        controls.whole("Compare with position", "at", choices.at, 0, choices.count - 1, width=220)
-        mirror("positions_dims", list(choices.dims))
-        st.multiselect(
-            "Dimensions drawn as curves", range(choices.width), key="positions_dims", max_selections=MOST_DIMS, width=330,
-            on_change=lambda: address.change(dims=tuple(st.session_state["positions_dims"])),
-        )  # fmt: skip
+    with state.row("sinusoidal"):
+        state.steps("Dimensions", "width", choices.width, WIDTHS, width=220)
+        state.slider("Positions", "count", choices.count, 2, 512, width=220)
+        state.slider("Compare with position", "at", choices.at, 0, choices.count - 1, width=220)
+        state.several("Dimensions drawn as curves", "dims", choices.dims, range(choices.width), MOST_DIMS, width=330)
 
 
 def _map(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # an array, whose type this room does not import

@@ -12,11 +12,10 @@ from headlight.core.lessons.order import ROUNDING, Apart, apart, without_positio
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.viz import store
-from headlight.viz.pages.positions.choices import Positions
-from headlight.viz.pages.positions.state import address, controls
+from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
-from headlight.viz.ui.state import mirror
+from headlight.viz.ui.widgets import take_away
 
 _INTRO = (
     "Attention by itself sees a set of words: for it *cross the street* is *street the cross*. Here the same words in two "
@@ -68,7 +67,8 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     missing = [ENCODINGS[e][0] for e in ENCODINGS if not _installed(choices.attention, e)]
     if missing:
         st.caption(f"Not trained on this machine yet with {VARIANTS[choices.attention][0]}: {', '.join(missing)}.")
-    controls.take_away(
+    take_away(
+        state,
         "order",
         "from headlight import load_model\nfrom headlight.core.lessons.order import apart\n"
         "from headlight.core.analysis.word_order import both_ways\n"
@@ -84,18 +84,11 @@ def _installed(attention: str, encoding: str) -> bool:
 
 
 def _controls(choices: Positions, there: list[str]) -> None:
-    with controls.row("order"):
+    with state.row("order"):
         for label, field in (("One order", "first"), ("Another order of the same words", "second")):
-            mirror(f"positions_{field}", getattr(choices, field))
-            st.text_input(
-                label, key=f"positions_{field}", max_chars=_LONGEST, width=330, on_change=address.change_from,
-                args=(field, f"positions_{field}"),
-            )  # fmt: skip
-        mirror("positions_attention", choices.attention)
-        st.segmented_control(
-            "Attention", there, format_func=lambda name: VARIANTS[name][0], key="positions_attention", required=True,
-            on_change=address.change_from, args=("attention", "positions_attention"),
-        )  # fmt: skip
+            state.text(label, field, getattr(choices, field), _LONGEST, width=330)
+        titles = {name: VARIANTS[name][0] for name in there}
+        state.segments("Attention", "attention", choices.attention, titles)
         st.menu_button(
             "Examples", [first for first, _ in _EXAMPLES], key="positions_examples", icon=":material/lightbulb:",
             on_click=_example,
@@ -105,7 +98,7 @@ def _controls(choices: Positions, there: list[str]) -> None:
 def _example() -> None:
     found = dict(_EXAMPLES).get(st.session_state["positions_examples"])
     if found is not None:
-        address.change(first=st.session_state["positions_examples"], second=found)
+        state.change(first=st.session_state["positions_examples"], second=found)
 
 
 def _cases(choices: Positions) -> Iterator[_Case]:

@@ -8,13 +8,10 @@ from headlight.core.analysis.sibling_quality import MEASURES, Quality
 from headlight.viz.components.chart import chart
 from headlight.viz.components.share import share
 from headlight.viz.figures import quality_map
-from headlight.viz.pages.quality.choices import QualityChoices, from_link, to_link
+from headlight.viz.pages.quality.choices import QualityChoices, state
 from headlight.viz.pages.quality.published import published_tables
 from headlight.viz.theme import theme
-from headlight.viz.ui.state import Address, mirror
 from headlight.viz.ui.visitor import in_one_line
-
-address: Address[QualityChoices] = Address("quality", from_link, to_link)
 
 _INTRO = (
     "Twelve small language models, the same in everything (data and its order, steps, optimiser, seed, widths, depth) but "
@@ -35,7 +32,7 @@ def page() -> None:
 
 def _page() -> None:
     st.html("<h1 class='headlight'>Quality against cache <small>what a smaller memory costs, measured</small></h1>")
-    choices, notes = address.read(QualityChoices())
+    choices, notes = state.read()
     found = core.qualities()
     if not found:
         st.info("No sibling is trained yet: `python -m training.run` makes them.", icon=":material/info:")
@@ -44,27 +41,22 @@ def _page() -> None:
     if notes:
         st.info("  \n".join(notes), icon=":material/info:")
     _choose(choices, found)
-    address.write(choices)
+    state.write(choices)
     _picture(choices, found)
     _table(found)
     _published()
 
 
 def _choose(choices: QualityChoices, found: list[Quality]) -> None:
-    mirror("quality_measure", choices.measure)
-    mirror("quality_model", choices.model)
-    titles = {q.name: q.title for q in found}
+    measures, titles = {name: each.title for name, each in MEASURES.items()}, {q.name: q.title for q in found}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox(
-            "Measure", list(MEASURES), format_func=lambda name: MEASURES[name].title, key="quality_measure", width=320,
-            on_change=address.change_from, args=("measure", "quality_measure"),
-        )  # fmt: skip
-        st.selectbox(
-            "Mark a sibling", list(titles), format_func=lambda name: titles[name], key="quality_model", width=240, index=None,
-            placeholder="None", on_change=lambda: address.change(model=st.session_state["quality_model"]),
+        state.menu("Measure", "measure", choices.measure, list(measures), format_func=measures.__getitem__, width=320)
+        state.menu_or_none(
+            "Mark a sibling", "model", choices.model, list(titles), format_func=titles.__getitem__, width=240,
+            placeholder="None",
         )  # fmt: skip
         with st.container(width=140):
-            share(key_name="quality_share", on_move=lambda link: address.moved(link, QualityChoices()))
+            share(key_name="quality_share")
 
 
 def _picture(choices: QualityChoices, found: list[Quality]) -> None:

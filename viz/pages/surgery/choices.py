@@ -1,20 +1,28 @@
-"""What is on the Surgery page, to and from a link; what each choice may be stands in one table."""
+"""What is on the Surgery page, and what each choice may be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
+from headlight.core.examples import examples
 from headlight.core.surgery import Conversion, Decouple, FreshHeads, RandomHead
 from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.core.surgery.methods import METHODS
+from headlight.viz.pages.explore.choices import installed_models
+from headlight.viz.ui.link import Choices, among, whole
+from headlight.viz.ui.link import choice as field  # a field here is called choice
+from headlight.viz.ui.state import PageState, carried_text
 
 ROTARY = (4, 8, 16, 24, 32, 48)  # rotary dimensions that a head may keep; those that fit it are offered
 MOST_SEED = 999
+_ANY = whole(0, 999_999_999)  # whether there is such a layer, head or rank is known once the model is
+_ON = among((True,))
 
 
 @dataclass(frozen=True)
-class SurgeryChoices:
+class SurgeryChoices(Choices):
     """What a visitor has chosen; None is a choice not made yet, which the page makes well.
 
     text, model; method: of METHODS; heads: KV heads left; rank: of the latent; rotary, choice: what `Decouple` keeps turned;
@@ -22,20 +30,26 @@ class SurgeryChoices:
     one on screen alone; query, key: the picked cell.
     """
 
-    text: str
-    model: str = "minilm"
-    method: str = "weighted"
-    heads: int | None = None
-    rank: int | None = None
-    rotary: int = 16
-    choice: str = "high"
-    plain: bool = False
-    seed: int = 0
-    layer: int | None = None
-    head: int | None = None
-    whole: bool = False
-    query: int | None = None
-    key: int | None = None
+    text: str = field()
+    model: str = field("minilm", always=True)
+    method: str = field("weighted", among(METHODS), always=True)
+    heads: int | None = field(None, _ANY, name="number of KV heads")
+    rank: int | None = field(None, _ANY)
+    rotary: int = field(16, among(ROTARY), name="number of rotary dimensions")
+    choice: str = field("high", among(CHOICES), name="choice of dimensions")
+    plain: bool = field(False, _ON, name="kind of SVD")
+    seed: int = field(0, whole(0, MOST_SEED))
+    layer: int | None = field(None, _ANY)
+    head: int | None = field(None, _ANY)
+    whole: bool = field(False, _ON, name="choice of layers")
+    query: int | None = field(None, _ANY)
+    key: int | None = field(None, _ANY)
+
+    @classmethod
+    def parse(cls, link: Mapping[str, str], start: Self) -> tuple[Self, list[str]]:
+        """The base's; another model's numbers are not taken along."""
+        begins_anew = link.get("model", start.model) != start.model
+        return super().parse(link, cls(start.text) if begins_anew else start)
 
     @property
     def conversion(self) -> Conversion:
@@ -52,55 +66,13 @@ class SurgeryChoices:
         return self.heads if self.conversion.counts == "heads" else self.rank
 
 
-def _whole(low: int, high: int) -> Callable[[str], int | None]:
-    def rule(value: str) -> int | None:
-        digits = value.strip()
-        number = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
-        return number if number is not None and low <= number <= high else None
-
-    return rule
+def start() -> SurgeryChoices:
+    """Where the page begins: the sentence of the page before, and the first model."""
+    names = installed_models()
+    return SurgeryChoices(carried_text(examples()[0].text), model=names[0] if names else "minilm")
 
 
-def _among(options: Sequence[str]) -> Callable[[str], str | None]:
-    return lambda value: value if value in options else None
-
-
-_ANY = _whole(0, 999_999_999)  # whether there is such a layer, head or rank is known once the model is
-_RULES: Mapping[str, Callable[[str], object]] = {
-    "text": str, "model": str, "method": _among(tuple(METHODS)), "heads": _ANY, "rank": _ANY,
-    "rotary": lambda value: next((n for n in ROTARY if str(n) == value), None), "choice": _among(tuple(CHOICES)),
-    "plain": _among(("1",)), "seed": _whole(0, MOST_SEED), "layer": _ANY, "head": _ANY, "whole": _among(("1",)),
-    "query": _ANY, "key": _ANY,
-}  # fmt: skip
-_NAMES = {"heads": "number of KV heads", "rotary": "number of rotary dimensions", "choice": "choice of dimensions",
-          "whole": "choice of layers", "plain": "kind of SVD"}  # fmt: skip
-
-
-def to_link(choices: SurgeryChoices) -> dict[str, str]:
-    """The parameters of the address bar; what is as at first is left out, but for text, model and method."""
-    plain = SurgeryChoices(text="")
-    changed = {
-        f.name: getattr(choices, f.name) for f in fields(choices) if getattr(choices, f.name) != getattr(plain, f.name)
-    }
-    changed |= {"text": choices.text, "model": choices.model, "method": choices.method}
-    return {name: "1" if value is True else str(value) for name, value in changed.items() if value is not None}
-
-
-def from_link(params: Mapping[str, str], fallback: SurgeryChoices) -> tuple[SurgeryChoices, list[str]]:
-    """The choices that a link asks for, gaps filled from `fallback`, and a note for each value that is no such thing."""
-    changes: dict[str, object] = {}
-    notes = []
-    for name, rule in _RULES.items():
-        if name not in params:
-            continue
-        value = rule(params[name])
-        if value is None:
-            notes.append(f"The link's {_NAMES.get(name, name)} is none that can be shown; it was chosen for you.")
-        else:
-            changes[name] = True if name in ("whole", "plain") else value
-    if changes.get("model", fallback.model) != fallback.model:
-        fallback = SurgeryChoices(fallback.text)
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of SurgeryChoices
+state = PageState("surgery", SurgeryChoices, start)
 
 
 def nearest(settings: Sequence[int], wanted: int | None, default: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 
 import streamlit as st
 from headlight.core.attention import GQA
@@ -11,9 +11,8 @@ from headlight.core.model import Model
 from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.core.surgery.methods import METHODS
 from headlight.viz import store
-from headlight.viz.pages.surgery.choices import MOST_SEED, ROTARY, SurgeryChoices
-from headlight.viz.pages.surgery.state import address
-from headlight.viz.ui.state import mirror
+from headlight.viz.pages.explore.choices import installed_models
+from headlight.viz.pages.surgery.choices import MOST_SEED, ROTARY, SurgeryChoices, state
 
 _SCOPES = {False: "This layer alone", True: "All layers"}
 _SCOPE_HELP = (
@@ -25,10 +24,9 @@ _SCOPE_HELP = (
 def text(choices: SurgeryChoices) -> None:
     """The sentence and the examples."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="surgery_row_text"):
-        mirror("surgery_text", choices.text)
-        st.text_input(
-            "Sentence", key="surgery_text", live=True, max_chars=store.engine().limits.max_characters,
-            on_change=lambda: _new_text(st.session_state["surgery_text"]), placeholder="Type a sentence, or pick an example",
+        state.text(
+            "Sentence", "text", choices.text, store.engine().limits.max_characters, _new_text, live=True,
+            placeholder="Type a sentence, or pick an example",
         )  # fmt: skip
         texts = {example.title: example.text for example in examples()}
         st.menu_button(
@@ -39,30 +37,26 @@ def text(choices: SurgeryChoices) -> None:
 
 def _new_text(value: str | None) -> None:
     if value is not None:
-        address.change(text=value, query=None, key=None)
+        state.change(text=value, query=None, key=None)
 
 
 def what(choices: SurgeryChoices) -> None:
     """Model and method; the model's numbers begin anew with another model."""
     rows = store.engine().rows
-    names = [name for name, row in rows.items() if row.installed]
     with st.container(horizontal=True, vertical_alignment="bottom", key="surgery_row_what"):
-        mirror("surgery_model", choices.model)
-        st.selectbox(
-            "Model", names, format_func=lambda name: rows[name].title, key="surgery_model", width=210, on_change=_new_model
+        state.menu(
+            "Model", "model", choices.model, installed_models(), _new_model, format_func=lambda name: rows[name].title,
+            width=210,
         )  # fmt: skip
-        mirror("surgery_method", choices.method)
-        st.selectbox(
-            "Conversion", list(METHODS), format_func=lambda name: METHODS[name].title, key="surgery_method", width=360,
-            on_change=address.change_from, args=("method", "surgery_method"),
-        )  # fmt: skip
+        titles = {name: method.title for name, method in METHODS.items()}
+        state.menu("Conversion", "method", choices.method, list(titles), format_func=titles.__getitem__, width=360)
     st.caption(f"{choices.conversion.about} *{choices.conversion.source}*")
 
 
-def _new_model() -> None:
-    name, now = st.session_state["surgery_model"], address.current()
-    fresh = replace(SurgeryChoices(now.text), model=name, method=now.method, whole=now.whole)
-    address.change(**{field: getattr(fresh, field) for field in fresh.__dataclass_fields__})
+def _new_model(name: str) -> None:
+    now = state.current()
+    fresh = SurgeryChoices(now.text, model=name, method=now.method, whole=now.whole)
+    state.change(**{field.name: getattr(fresh, field.name) for field in fields(fresh)})
 
 
 def numbers(choices: SurgeryChoices, model: Model) -> None:
@@ -75,56 +69,29 @@ def numbers(choices: SurgeryChoices, model: Model) -> None:
         if choices.method == "decoupled":
             _decoupled(choices, source)
         if choices.method in ("random", "fresh"):
-            mirror("surgery_seed", choices.seed)
-            st.number_input(
-                "Seed", 0, MOST_SEED, key="surgery_seed", width=120, on_change=address.change_from,
-                args=("seed", "surgery_seed"),
-            )  # fmt: skip
-        for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
-            mirror(f"surgery_{field}", getattr(choices, field))
-            st.slider(
-                field.capitalize(), 0, count - 1, key=f"surgery_{field}", width=170, on_change=address.change_from,
-                args=(field, f"surgery_{field}"),
-            )  # fmt: skip
-        mirror("surgery_whole", choices.whole)
-        st.segmented_control(
-            "Convert for the maps", list(_SCOPES), format_func=lambda whole: _SCOPES[whole], key="surgery_whole",
-            required=True, on_change=address.change_from, args=("whole", "surgery_whole"), help=_SCOPE_HELP,
-        )  # fmt: skip
+            state.number("Seed", "seed", choices.seed, 0, MOST_SEED, width=120)
+        state.slider("Layer", "layer", choices.layer, 0, model.n_layers - 1, width=170)
+        state.slider("Head", "head", choices.head, 0, model.n_heads - 1, width=170)
+        state.segments("Convert for the maps", "whole", choices.whole, _SCOPES, help=_SCOPE_HELP)
 
 
 def _setting(choices: SurgeryChoices, source: GQA) -> None:
     there = choices.conversion.settings(source)
     if choices.conversion.counts == "rank":
-        mirror("surgery_rank", choices.rank)
-        st.slider(
-            "Rank of the latent", there[0], there[-1], key="surgery_rank", width=300, on_change=address.change_from,
-            args=("rank", "surgery_rank"),
-        )  # fmt: skip
+        state.slider("Rank of the latent", "rank", choices.rank, there[0], there[-1], width=300)
     elif len(there) == 1:
         st.text(f"KV heads: {there[0]}, one for each query head")
     else:
-        mirror("surgery_heads", choices.heads)
-        st.select_slider(
-            "KV heads left", list(there), key="surgery_heads", width=260, on_change=address.change_from,
-            args=("heads", "surgery_heads"), help=f"They must divide the {source.n_kv_heads} that there are.",
-        )  # fmt: skip
+        about = f"They must divide the {source.n_kv_heads} that there are."
+        state.steps("KV heads left", "heads", choices.heads, there, width=260, help=about)
 
 
 def _decoupled(choices: SurgeryChoices, source: GQA) -> None:
     widths = sorted({n for n in ROTARY if n < source.head_dim} | {choices.rotary})
-    mirror("surgery_rotary", choices.rotary)
-    st.select_slider(
-        "Rotary dimensions kept", widths, key="surgery_rotary", width=200, on_change=address.change_from,
-        args=("rotary", "surgery_rotary"), help=f"Of the {source.head_dim} of each key; of every KV head they are cached.",
-    )  # fmt: skip
-    mirror("surgery_choice", choices.choice)
-    st.selectbox(
-        "Which", list(CHOICES), format_func=lambda name: CHOICES[name], key="surgery_choice", width=250,
-        on_change=address.change_from, args=("choice", "surgery_choice"),
-    )  # fmt: skip
-    mirror("surgery_plain", choices.plain)
-    st.toggle(
-        "Plain SVD", key="surgery_plain", on_change=address.change_from, args=("plain", "surgery_plain"),
+    about = f"Of the {source.head_dim} of each key; of every KV head they are cached."
+    state.steps("Rotary dimensions kept", "rotary", choices.rotary, widths, width=200, help=about)
+    state.menu("Which", "choice", choices.choice, list(CHOICES), format_func=CHOICES.__getitem__, width=250)
+    state.toggle(
+        "Plain SVD", "plain", choices.plain,
         help="Off: the latent is weighted by activations. On: the weights alone count, as in MHA2MLA.",
     )  # fmt: skip

@@ -9,8 +9,8 @@ from headlight.viz.components.chart import chart
 from headlight.viz.figures import difference_map, head_bars, weight_map
 from headlight.viz.figures.compare.maps import difference, difference_limit
 from headlight.viz.figures.explore.head_map import visible_weights
-from headlight.viz.pages.surgery.choices import SurgeryChoices
-from headlight.viz.pages.surgery.state import Shown, address
+from headlight.viz.pages.surgery.choices import SurgeryChoices, state
+from headlight.viz.pages.surgery.state import Shown
 from headlight.viz.text import markdown_text, shorten, visible
 from headlight.viz.theme import Theme
 
@@ -42,7 +42,7 @@ def _map(figure: Any, name: str, alt: str, choices: SurgeryChoices, size: int) -
     picked = None if choices.query is None or choices.key is None else (choices.query, choices.key)
     chart(
         figure, key_name=f"surgery_{name}", alt=alt, file_name=f"headlight-surgery-{name}", shape=(size, size), picked=picked,
-        token_map=True, on_pick=lambda cell: address.change(query=cell[0], key=cell[1]),
+        token_map=True, on_pick=lambda cell: state.change(query=cell[0], key=cell[1]),
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def _bars(choices: SurgeryChoices, shown: Shown, layer: int, head: int, look: Th
     chart(
         figure, key_name="surgery_heads_apart", alt=f"Jensen-Shannon distance of each head to itself: {told}.",
         file_name="headlight-surgery-heads", shape=(1, len(shown.apart)),
-        on_pick=lambda cell: address.change(head=cell[1], query=None, key=None),
+        on_pick=lambda cell: state.change(head=cell[1], query=None, key=None),
     )  # fmt: skip
     group = ""
     kv = shown.new.n_heads // getattr(shown.new, "n_kv_heads", shown.new.n_heads)

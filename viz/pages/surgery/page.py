@@ -27,8 +27,8 @@ from headlight.viz.pages.surgery import (
 from headlight.viz.pages.surgery import (
     why as surgery_why,
 )
-from headlight.viz.pages.surgery.choices import SurgeryChoices
-from headlight.viz.pages.surgery.state import address, fallback, model_of, settle, shown, spots
+from headlight.viz.pages.surgery.choices import SurgeryChoices, start, state
+from headlight.viz.pages.surgery.state import model_of, settle, shown, spots
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import theme
 from headlight.viz.ui.visitor import in_one_line, refused
@@ -44,12 +44,11 @@ def page() -> None:
 
 
 def _page() -> None:
-    start = fallback()
-    _, notes = address.read(start)
+    _, notes = state.read()
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.html(_HEADING)
         with st.container(width=140):
-            share(key_name="surgery_share", on_move=lambda parameters: address.moved(parameters, start))
+            share(key_name="surgery_share")
     st.session_state[_NOTES] = notes
     _body()
     surgery_healed.draw()
@@ -58,7 +57,7 @@ def _page() -> None:
 @st.fragment
 def _body() -> None:
     """All that a choice changes; it runs and is sent alone."""
-    choices, notes = address.current(), st.session_state.pop(_NOTES, [])
+    choices, notes = state.current(), st.session_state.pop(_NOTES, [])
     choices, more = _there(choices)
     surgery_controls.text(choices)
     surgery_controls.what(choices)
@@ -71,18 +70,16 @@ def _body() -> None:
     told = notes + more + even_more
     if told:
         messages.info("  \n".join(markdown_text(note) for note in told), icon=":material/info:")
-    address.write(choices)
+    state.write(choices)
 
 
 def _there(choices: SurgeryChoices) -> tuple[SurgeryChoices, list[str]]:
     rows = store.engine().rows
     if choices.model in rows and rows[choices.model].installed:
         return choices, []
-    start = fallback()
-    title = rows[start.model].title if start.model in rows else start.model
-    return SurgeryChoices(choices.text, model=start.model), [
-        f"The link's model is not on this machine; showing {title}."
-    ]
+    model = start().model
+    title = rows[model].title if model in rows else model
+    return SurgeryChoices(choices.text, model=model), [f"The link's model is not on this machine; showing {title}."]
 
 
 def _operate(choices: SurgeryChoices) -> tuple[SurgeryChoices, list[str]]:

@@ -1,4 +1,4 @@
-"""The Surgery page's choices in the session and in the link, and what is on screen once every choice is made."""
+"""Surgery: what is on screen once every choice is made."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ from headlight.core.surgery.whole import distances, weights_of
 from headlight.core.types import Run, Traces
 from headlight.viz import store
 from headlight.viz.pages.explore import choices as plain_view
-from headlight.viz.pages.surgery.choices import SurgeryChoices, from_link, nearest, to_link
-from headlight.viz.ui.state import Address, carried_text
+from headlight.viz.pages.surgery.choices import SurgeryChoices, nearest
 from headlight.viz.ui.visitor import asking
-
-address: Address[SurgeryChoices] = Address("surgery", from_link, to_link)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +61,6 @@ class Shown:
     def cached_bytes(self, attention: Attention) -> int:
         """Bytes cached a token in all layers, in half precision."""
         return attention.cached_elements_per_token() * self.model.n_layers * 2
-
-
-def fallback() -> SurgeryChoices:
-    """Where the page begins: MiniLM, and the sentence of the page before."""
-    names = [name for name, row in store.engine().rows.items() if row.installed]
-    return SurgeryChoices(carried_text(examples()[0].text), model=names[0] if names else "minilm")
 
 
 def model_of(choices: SurgeryChoices) -> Model:

@@ -1,63 +1,25 @@
-"""What is on the page "Watch it think", to and from a link."""
+"""What is on the page "Watch it think", and what each choice may be."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
+
+from headlight.core.examples import examples
+from headlight.core.registry import SIBLINGS
+from headlight.viz import store
+from headlight.viz.ui.link import Choices, choice, whole
+from headlight.viz.ui.state import PageState, carried_text
 
 MAX_NEW = 128  # new tokens at most
 MAX_TEMPERATURE = 2.0
-_LIMITS = {"count": (0, MAX_NEW), "layer": (0, 10_000), "head": (0, 10_000), "seed": (0, 999_999)}
+MAX_SEED = 999_999
 
 
-@dataclass(frozen=True)
-class WatchChoices:
-    """text: what is continued; model; count: tokens written so far; layer, head: the row that is shown, None: chosen by the
-    page; temperature (0: the likeliest token) and seed of the choice."""
-
-    text: str
-    model: str
-    count: int = 0
-    layer: int | None = None
-    head: int | None = None
-    temperature: float = 0.0
-    seed: int = 0
-
-
-def to_link(choices: WatchChoices) -> dict[str, str]:
-    """The parameters of the address bar; what is at its default is left out."""
-    link = {"text": choices.text, "model": choices.model, "count": str(choices.count)}
-    link |= {name: str(getattr(choices, name)) for name in ("layer", "head") if getattr(choices, name) is not None}
-    if choices.temperature:
-        link |= {"temperature": f"{choices.temperature:g}", "seed": str(choices.seed)}
-    return link
-
-
-def from_link(params: Mapping[str, str], fallback: WatchChoices) -> tuple[WatchChoices, list[str]]:
-    """The choices that a link asks for, and a note for each value that is no such thing."""
-    notes: list[str] = []
-    changes: dict[str, object] = {name: params[name] for name in ("text", "model") if name in params}
-    for name, (low, high) in _LIMITS.items():
-        if name in params:
-            number = _integer(params[name], low, high)
-            if number is None:
-                notes.append(f"The link's {name} is no whole number from {low} to {high:,}, so it was chosen for you.")
-            else:
-                changes[name] = number
-    if "temperature" in params:
-        temperature = _temperature(params["temperature"])
-        if temperature is None:
-            notes.append(f"The link's temperature is no number from 0 to {MAX_TEMPERATURE:g}; it is 0 here.")
-        else:
-            changes["temperature"] = temperature
-    return replace(fallback, **changes), notes  # type: ignore[arg-type]  # names and types are those of WatchChoices
-
-
-def _integer(value: str, low: int, high: int) -> int | None:
-    if not (value.isascii() and value.isdecimal() and len(value) < 10):
-        return None
-    return int(value) if low <= int(value) <= high else None
+def _number(default: int | None, most: int, **more: Any) -> Any:
+    refused = f"The link's {{name}} is no whole number from 0 to {most:,}, so it was chosen for you."
+    return choice(default, whole(0, most), refused=refused, **more)
 
 
 def _temperature(value: str) -> float | None:
@@ -66,3 +28,37 @@ def _temperature(value: str) -> float | None:
     except ValueError:
         return None
     return round(number, 2) if 0 <= number <= MAX_TEMPERATURE else None
+
+
+@dataclass(frozen=True)
+class WatchChoices(Choices):
+    """text: what is continued; model; count: tokens written so far; layer, head: the row that is shown, None: chosen by the
+    page; temperature (0: the likeliest token) and seed of the choice."""
+
+    text: str = choice()
+    model: str = choice()
+    count: int = _number(0, MAX_NEW, always=True)
+    layer: int | None = _number(None, 10_000)
+    head: int | None = _number(None, 10_000)
+    temperature: float = choice(
+        0.0, _temperature, refused=f"The link's temperature is no number from 0 to {MAX_TEMPERATURE:g}; it is 0 here."
+    )
+    seed: int = _number(0, MAX_SEED, always=True, when=lambda choices: choices.temperature > 0)
+
+
+def decoders() -> list[str]:
+    """Models with a language-model head, the siblings first (they are quick)."""
+    rows = store.engine().rows
+    ordered = sorted(
+        (n for n in rows if n in SIBLINGS or n == "smollm2"),
+        key=lambda n: (n not in SIBLINGS, rows[n].position != "rope"),
+    )
+    return [name for name in ordered if rows[name].installed]
+
+
+def _start() -> WatchChoices:
+    """Where the page begins: the sentence of the page before, and the first decoder."""
+    return WatchChoices(text=carried_text(examples()[0].text), model=next(iter(decoders()), ""))
+
+
+state = PageState("watch", WatchChoices, _start)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 from headlight.core.decoding import Continuation, what_variants_keep
 from headlight.core.errors import HeadlightError, InputError, OutOfMemoryError, OverloadError
-from headlight.core.examples import examples
 from headlight.core.model import Model
-from headlight.core.registry import SIBLINGS
 from headlight.viz import store
 from headlight.viz.components.chart import chart
 from headlight.viz.components.share import share
 from headlight.viz.figures import cache_growth, candidate_bars, continuation_map
-from headlight.viz.pages.watch.choices import MAX_NEW, MAX_TEMPERATURE, WatchChoices, from_link, to_link
+from headlight.viz.pages.watch.choices import MAX_NEW, MAX_SEED, MAX_TEMPERATURE, WatchChoices, decoders, state
 from headlight.viz.text import markdown_text, visible
 from headlight.viz.theme import Theme, theme
-from headlight.viz.ui.state import Address, carried_text, mirror
+from headlight.viz.ui.state import went_back_or_forward
 from headlight.viz.ui.visitor import refused
 
-address: Address[WatchChoices] = Address("watch", from_link, to_link)
 _PLAYING, _KEPT = "watch:playing", "watch:kept"  # session: whether tokens come by themselves; what is continued
 _TICK = 0.4  # seconds between two tokens while it plays
 
@@ -36,15 +34,16 @@ def page() -> None:
 
 
 def _page() -> None:
-    names = _decoders()
+    names = decoders()
     if not names:
         raise InputError("no decoder is installed; MiniLM reads both ways and cannot continue a text")
-    fallback = WatchChoices(text=carried_text(examples()[0].text), model=names[0])
-    choices, notes = address.read(fallback)
+    choices, notes = state.read()
+    if went_back_or_forward():
+        st.session_state[_PLAYING] = False
     if choices.model not in names:
         notes.append("The link's model cannot continue a text or is not here; showing the first that can.")
         choices = replace(choices, model=names[0], layer=None, head=None)
-    model = _controls(choices, names, fallback)
+    model = _controls(choices, names)
     messages = st.container()  # always there: what comes and goes inside it leaves the page below where it is
     if notes:
         messages.info(markdown_text(" ".join(notes)), icon=":material/info:")
@@ -53,69 +52,46 @@ def _page() -> None:
         continuation = _continued(choices)
     choices = replace(choices, count=len(continuation.steps))
     if not _playing():  # while it plays, a history entry a token would bury the page before
-        address.write(choices)
+        state.write(choices)
     _buttons(choices, continuation)
     _draw(choices, continuation, model, theme(st.context.theme.type))
 
 
-def _decoders() -> list[str]:
-    """Models with a language-model head, the siblings first (they are quick)."""
-    rows = store.engine().rows
-    ordered = sorted(
-        (n for n in rows if n in SIBLINGS or n == "smollm2"),
-        key=lambda n: (n not in SIBLINGS, rows[n].position != "rope"),
-    )
-    return [name for name in ordered if rows[name].installed]
-
-
-def _controls(choices: WatchChoices, names: list[str], fallback: WatchChoices) -> Model:
+def _controls(choices: WatchChoices, names: list[str]) -> Model:
     box, link = st.columns([7, 1], vertical_alignment="bottom")
-    mirror("watch_text", choices.text)
-    box.text_input(
-        "Sentence to continue", key="watch_text", max_chars=store.engine().limits.max_characters,
-        on_change=_restart_with, args=("text", "watch_text"),
-    )  # fmt: skip
+    most, titles = store.engine().limits.max_characters, {name: store.engine().rows[name].title for name in names}
+    state.text("Sentence to continue", "text", choices.text, most, partial(_restart_with, "text"), box)
     with link:
-        share(key_name="watch_share", on_move=lambda parameters: address.moved(parameters, fallback))
+        share(key_name="watch_share")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        mirror("watch_model", choices.model)
-        st.selectbox(
-            "Model", names, format_func=lambda name: store.engine().rows[name].title, key="watch_model", width=200,
-            on_change=_restart_with, args=("model", "watch_model"),
+        state.menu(
+            "Model", "model", choices.model, names, partial(_restart_with, "model"), format_func=titles.__getitem__, width=200
         )  # fmt: skip
         model = store.model(choices.model)
         if not isinstance(model, Model):
             raise InputError(f"{model.title} cannot be continued here")
         settled = _settled(choices, model)
-        for field, count in (("layer", model.n_layers), ("head", model.n_heads)):
-            mirror(f"watch_{field}", getattr(settled, field))
-            st.slider(
-                field.capitalize(), 0, count - 1, key=f"watch_{field}", width=150, on_change=address.change_from,
-                args=(field, f"watch_{field}"),
-            )  # fmt: skip
+        state.slider("Layer", "layer", settled.layer, 0, model.n_layers - 1, width=150)
+        state.slider("Head", "head", settled.head, 0, model.n_heads - 1, width=150)
         _chance(choices)
     return model
 
 
 def _chance(choices: WatchChoices) -> None:
-    mirror("watch_temperature", choices.temperature)
-    st.slider(
-        "Temperature", 0.0, MAX_TEMPERATURE, step=0.1, key="watch_temperature", width=150, on_change=_restart_with,
-        args=("temperature", "watch_temperature"),
-        help="0 takes the likeliest token. Above, tokens are drawn: the higher, the more unlikely ones.",
+    state.slider(
+        "Temperature", "temperature", choices.temperature, 0.0, MAX_TEMPERATURE, partial(_restart_with, "temperature"), 0.1,
+        width=150, help="0 takes the likeliest token. Above, tokens are drawn: the higher, the more unlikely ones.",
     )  # fmt: skip
-    mirror("watch_seed", choices.seed)
-    st.number_input(
-        "Seed", 0, 999_999, key="watch_seed", width=120, on_change=_restart_with, args=("seed", "watch_seed"),
+    state.number(
+        "Seed", "seed", choices.seed, 0, MAX_SEED, partial(_restart_with, "seed"), width=120,
         disabled=choices.temperature == 0, help="The same seed draws the same tokens.",
     )  # fmt: skip
 
 
-def _restart_with(field: str, widget: str) -> None:
+def _restart_with(field: str, value: object) -> None:
     st.session_state[_PLAYING] = False
-    if st.session_state[widget] is not None:
-        fresh = {"layer": None, "head": None} if field == "model" else {}
-        address.change(**{field: st.session_state[widget], "count": 0}, **fresh)
+    fresh = {"layer": None, "head": None} if field == "model" else {}
+    state.change(**{field: value, "count": 0}, **fresh)
 
 
 def _settled(choices: WatchChoices, model: Model) -> WatchChoices:
@@ -192,14 +168,14 @@ def _playing() -> bool:
 @st.fragment(run_every=_TICK)
 def _tick() -> None:
     # The first run of a fragment belongs to the page's own; the ones after it come by the clock.
-    if st.session_state.get("watch:seen") == address.current().count and _playing():
-        address.change(count=address.current().count + 1)
+    if st.session_state.get("watch:seen") == state.current().count and _playing():
+        state.advance(count=state.current().count + 1)
         st.rerun()
-    st.session_state["watch:seen"] = address.current().count
+    st.session_state["watch:seen"] = state.current().count
 
 
 def _step() -> None:
-    address.change(count=address.current().count + 1)
+    state.change(count=state.current().count + 1)
 
 
 def _toggle() -> None:
@@ -208,7 +184,7 @@ def _toggle() -> None:
 
 def _restart() -> None:
     st.session_state[_PLAYING] = False
-    address.change(count=0)
+    state.change(count=0)
 
 
 def _draw(choices: WatchChoices, continuation: Continuation, model: Model, look: Theme) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from headlight.viz.pages.cache import choices as cache_view
 from headlight.viz.pages.cache.choices import (
     BATCHES,
     BITS,
@@ -16,10 +15,8 @@ from headlight.viz.pages.cache.choices import (
     SECTIONS,
     SIZES,
     CacheChoices,
-    from_link,
-    to_link,
 )  # fmt: skip
-from headlight.viz.ui.link import among, several, spelled, whole
+from headlight.viz.ui.link import among, declared, several, spelled, whole
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,11 +34,11 @@ CHOICES = st.builds(
 
 @given(CHOICES)
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: CacheChoices) -> None:
-    assert from_link(to_link(choices), CacheChoices(text="other")) == (choices, [])
+    assert CacheChoices.parse(choices.link(), CacheChoices(text="other")) == (choices, [])
 
 
 def test_every_choice_has_a_place_in_the_link() -> None:
-    assert set(cache_view._RULES) == {field.name for field in fields(CacheChoices)}
+    assert set(declared(CacheChoices)) == {field.name for field in fields(CacheChoices)}
 
 
 @pytest.mark.parametrize("value", ["", "-1", "x", "1e3", "nan", "99999999999", "٣", "1.5", "<b>", "\x00"])
@@ -49,7 +46,7 @@ def test_every_choice_has_a_place_in_the_link() -> None:
     "name", ["measured_token", "measured_most", "claim_after", "decode_context", "decode_kv_heads", "decode_weights"]
 )
 def test_what_is_no_such_thing_is_noted_and_left_as_it_was(name: str, value: str) -> None:
-    back, notes = from_link({name: value}, CacheChoices("x"))
+    back, notes = CacheChoices.parse({name: value}, CacheChoices("x"))
     assert back == CacheChoices("x")
     assert notes == [
         f"The link's {name.partition('_')[2].replace('_', ' ')} is none that can be shown; it was chosen for you."

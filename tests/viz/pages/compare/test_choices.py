@@ -8,15 +8,13 @@ from headlight.viz.pages.compare.choices import (
     ORDERS,
     Comparison,
     completed,
-    from_link,
     settle,
-    to_link,
     with_model,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-FALLBACK = Comparison(text="fallback", models=("a", "b"), layer=3, matched=False, order="reversed", seed=7)
+FALLBACK = Comparison(text="fallback", models=("a", "b"))
 numbers = st.none() | st.integers(-999_999_999, 999_999_999)
 names = st.lists(st.text(max_size=12), min_size=2, max_size=MOST, unique=True).map(tuple)
 comparisons = st.builds(
@@ -28,13 +26,13 @@ comparisons = st.builds(
 
 @given(choices=comparisons)
 def test_a_comparison_comes_back_from_its_link_as_it_was(choices):
-    link = to_link(choices)
+    link = choices.link()
     assert all(isinstance(value, str) for value in link.values())
-    assert from_link(link, FALLBACK) == (choices, [])
+    assert Comparison.parse(link, FALLBACK) == (choices, [])
 
 
 def test_an_empty_link_is_the_fallbacks_text_and_models_with_all_else_open():
-    assert from_link({}, FALLBACK) == (Comparison(text="fallback", models=("a", "b")), [])
+    assert Comparison.parse({}, FALLBACK) == (Comparison(text="fallback", models=("a", "b")), [])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def test_an_empty_link_is_the_fallbacks_text_and_models_with_all_else_open():
     ],
 )  # fmt: skip
 def test_a_link_with_fewer_than_two_models_is_filled_up(link, models):
-    assert from_link(link, FALLBACK)[0].models == models
+    assert Comparison.parse(link, FALLBACK)[0].models == models
 
 
 @pytest.mark.parametrize(
@@ -57,16 +55,16 @@ def test_a_link_with_fewer_than_two_models_is_filled_up(link, models):
     ],
 )  # fmt: skip
 def test_what_a_link_asks_for_in_vain_is_noted_and_left_as_it_is_by_itself(link, says):
-    choices, notes = from_link(link, FALLBACK)
+    choices, notes = Comparison.parse(link, FALLBACK)
     assert choices == Comparison(text="fallback", models=("a", "b"))
     assert len(notes) == 1 and says in notes[0]
 
 
 @given(
-    params=st.dictionaries(st.sampled_from([*to_link(FALLBACK), "model3", "heads", "both_ways"]), st.text(max_size=12))
+    params=st.dictionaries(st.sampled_from([*FALLBACK.link(), "model3", "heads", "both_ways"]), st.text(max_size=12))
 )
 def test_no_link_can_break_the_page(params):
-    choices, notes = from_link(params, FALLBACK)
+    choices, notes = Comparison.parse(params, FALLBACK)
     assert choices.order in ORDERS and 2 <= len(choices.models) <= MOST and choices.seed >= 0
     assert len(set(choices.models)) == len(choices.models)
     settled, more = settle(choices, n_layers=3, n_heads=5, length=7)

@@ -6,11 +6,11 @@ import pytest
 from headlight.core.analysis.head_scores import MEASURES
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Tokens
-from headlight.viz.pages.explore.choices import Choices, follow, from_link, settle, to_link
+from headlight.viz.pages.explore.choices import Choices, follow, settle
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-FALLBACK = Choices(text="fallback", model="minilm", layer=4, head=5, query=6, key=7, skip_first=True, everyone=True)
+FALLBACK = Choices(text="fallback", model="minilm")
 numbers = st.none() | st.integers(-999_999_999, 999_999_999)
 views = st.builds(
     Choices,
@@ -28,12 +28,12 @@ views = st.builds(
 
 @given(view=views)
 def test_a_view_comes_back_from_its_link_as_it_was(view):
-    assert from_link(to_link(view), FALLBACK) == (view, [])
+    assert Choices.parse(view.link(), FALLBACK) == (view, [])
 
 
 @given(view=views)
 def test_a_link_holds_text_only_and_leaves_out_what_is_off(view):
-    link = to_link(view)
+    link = view.link()
     assert all(isinstance(value, str) for value in link.values())
     for name in ("layer", "head", "query", "key"):
         assert (name in link) == (getattr(view, name) is not None)
@@ -42,7 +42,7 @@ def test_a_link_holds_text_only_and_leaves_out_what_is_off(view):
 
 
 def test_an_empty_link_is_the_fallback_with_its_choices_open():
-    view, notes = from_link({}, FALLBACK)
+    view, notes = Choices.parse({}, FALLBACK)
     assert view == Choices(text="fallback", model="minilm", measure=FALLBACK.measure)
     assert notes == []
 
@@ -50,13 +50,13 @@ def test_an_empty_link_is_the_fallback_with_its_choices_open():
 @pytest.mark.parametrize("value", ["", "three", "3.0", "--3", "3 4", "٣", "²", "1" * 10, "0x3", "-", "None", "1e3"])
 @pytest.mark.parametrize("name", ["layer", "head", "query", "key"])
 def test_a_number_that_is_none_is_noted_and_left_open(name, value):
-    view, notes = from_link({name: value}, FALLBACK)
+    view, notes = Choices.parse({name: value}, FALLBACK)
     assert getattr(view, name) is None
     assert notes == [f"The link's {name} is not a number, so it was chosen for you."]
 
 
 def test_an_unknown_measure_is_noted_and_the_fallback_taken():
-    view, notes = from_link({"measure": "<b>beauty</b>"}, FALLBACK)
+    view, notes = Choices.parse({"measure": "<b>beauty</b>"}, FALLBACK)
     assert view.measure == FALLBACK.measure
     assert notes == ["The link's measure is unknown; heads are ranked by weight on the picked token."]
 
@@ -64,7 +64,7 @@ def test_an_unknown_measure_is_noted_and_the_fallback_taken():
 @example(params={"layer": "0\x1f", "head": " -3\n"})
 @given(params=st.dictionaries(st.sampled_from([*Choices.__dataclass_fields__, "other"]), st.text(max_size=12)))
 def test_no_link_can_break_a_page(params):
-    view, notes = from_link(params, FALLBACK)
+    view, notes = Choices.parse(params, FALLBACK)
     settled, more = settle(view, n_layers=6, n_heads=12, length=17, causal=True)
     assert all(isinstance(note, str) for note in notes + more)
     assert settled.measure in MEASURES

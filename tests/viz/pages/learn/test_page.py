@@ -11,7 +11,7 @@ from headlight.core.model import Model
 from headlight.core.registry import ModelRow
 from headlight.viz.pages.learn import looking as learn_looking
 from headlight.viz.pages.learn import page as learn
-from headlight.viz.pages.learn.choices import STEPS, Learning, beside, from_link, to_link
+from headlight.viz.pages.learn.choices import STEPS, Learning, beside
 from headlight.viz.pages.learn.state import SENTENCE
 from headlight.viz.pages.table import PAGES
 from streamlit.testing.v1 import AppTest
@@ -164,4 +164,4 @@ def test_without_models_every_step_still_tells_its_story(monkeypatch: pytest.Mon
     "choices", [Learning(), Learning("rope", together=5, alone=3), Learning("sharing", attention="mqa")]
 )
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: Learning) -> None:
-    assert from_link(to_link(choices), Learning()) == (choices, [])
+    assert Learning.parse(choices.link(), Learning()) == (choices, [])

@@ -20,10 +20,8 @@ from headlight.viz.pages.long.choices import (
     LongChoices,
     around,
     clamp,
-    from_link,
     grain,
     settle,
-    to_link,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,12 +42,12 @@ FALLBACK = LongChoices(model="smollm2")
     ],
 )  # fmt: skip
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: LongChoices) -> None:
-    assert from_link(to_link(choices), FALLBACK) == (choices, [])
+    assert LongChoices.parse(choices.link(), FALLBACK) == (choices, [])
 
 
 def test_a_text_too_long_for_a_link_is_told_and_an_example_shown() -> None:
-    link = to_link(LongChoices("smollm2", OWN, view=(3, 9, 0, 6), query=5))
-    choices, notes = from_link(link, FALLBACK)
+    link = LongChoices("smollm2", OWN, view=(3, 9, 0, 6), query=5).link()
+    choices, notes = LongChoices.parse(link, FALLBACK)
     assert "pasted" not in link and choices.example == "giant" and choices.view is None and choices.query is None
     assert "too long for it" in notes[0]
 
@@ -60,12 +58,12 @@ def test_a_text_too_long_for_a_link_is_told_and_an_example_shown() -> None:
      ("shows", "all"), ("colours", "red"), ("looks", "up"), ("section", "none"), ("score", "best"), ("query", "9" * 30)],
 )  # fmt: skip
 def test_nonsense_in_a_link_is_noted_once_and_chosen_for(name: str, value: str) -> None:
-    choices, notes = from_link({name: value}, FALLBACK)
+    choices, notes = LongChoices.parse({name: value}, FALLBACK)
     assert choices == FALLBACK and len(notes) == 1
 
 
 def test_a_pasted_text_in_a_link_is_no_longer_than_links_may_be() -> None:
-    assert from_link({"pasted": "x" * 99_999}, FALLBACK)[0].pasted == "x" * LINKED
+    assert LongChoices.parse({"pasted": "x" * 99_999}, FALLBACK)[0].pasted == "x" * LINKED
 
 
 def test_what_does_not_exist_becomes_the_nearest_that_does() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from headlight.viz.pages.mla.choices import CONTEXTS, SECTIONS, SIDES, SIZES, InsideMLA, from_link, to_link
+from headlight.viz.pages.mla.choices import CONTEXTS, SECTIONS, SIDES, SIZES, InsideMLA
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ CHOICES = st.builds(
 
 @given(CHOICES)
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: InsideMLA) -> None:
-    assert from_link(to_link(choices), InsideMLA(text="other")) == (choices, [])
+    assert InsideMLA.parse(choices.link(), InsideMLA(text="other")) == (choices, [])
 
 
 def test_every_choice_has_a_place_in_the_link() -> None:
@@ -29,7 +29,7 @@ def test_every_choice_has_a_place_in_the_link() -> None:
     }  # fmt: skip
     for field in fields(InsideMLA):
         value = changed.get(field.name, 7)
-        back, notes = from_link(to_link(InsideMLA(**({"text": ""} | {field.name: value}))), InsideMLA("x"))
+        back, notes = InsideMLA.parse(InsideMLA(**({"text": ""} | {field.name: value})).link(), InsideMLA("x"))
         assert (getattr(back, field.name), notes) == (value, [])
 
 
@@ -37,5 +37,5 @@ def test_every_choice_has_a_place_in_the_link() -> None:
 def test_what_is_no_such_thing_is_noted_and_left_as_it_was(value: str) -> None:
     free = ("text", "model", "beside", "tensor", "line")  # whether there is such a one is known once models are
     bad = {f.name: value for f in fields(InsideMLA) if f.name not in free}
-    back, notes = from_link(bad, InsideMLA("x"))
+    back, notes = InsideMLA.parse(bad, InsideMLA("x"))
     assert back == InsideMLA("x") and len(notes) == len(bad)

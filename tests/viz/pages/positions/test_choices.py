@@ -16,9 +16,7 @@ from headlight.viz.pages.positions.choices import (
     UNITS,
     WIDTHS,
     Positions,
-    from_link,
     moved,
-    to_link,
 )  # fmt: skip
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +37,7 @@ CHOICES = st.builds(
 
 @given(CHOICES)
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: Positions) -> None:
-    assert from_link(to_link(choices), Positions(text="other")) == (choices, [])
+    assert Positions.parse(choices.link(), Positions(text="other")) == (choices, [])
 
 
 def test_every_choice_has_a_place_in_the_link() -> None:
@@ -47,20 +45,20 @@ def test_every_choice_has_a_place_in_the_link() -> None:
     for field in fields(Positions):
         value = values.get(field.name, "32" if field.name in ("model", "first", "second") else 32)
         value = {"theta": 100, "rotary": 32, "original": 512, "length": 512}.get(field.name, value)
-        back, notes = from_link(to_link(Positions(**({"text": ""} | {field.name: value}))), Positions("x"))
+        back, notes = Positions.parse(Positions(**({"text": ""} | {field.name: value})).link(), Positions("x"))
         assert (getattr(back, field.name), notes) == (value, [])
 
 
 @pytest.mark.parametrize("value", ["", "-1", "x", "1e3", "nan", "99999999999", "٣", "1.5", "<b>", "\x00"])
 def test_what_is_no_such_thing_is_noted_and_left_as_it_was(value: str) -> None:
     bad = {f.name: value for f in fields(Positions) if f.name not in ("text", "model", "first", "second", "dims")}
-    back, notes = from_link(bad, Positions("x"))
+    back, notes = Positions.parse(bad, Positions("x"))
     assert back == Positions("x") and len(notes) == len(bad)
 
 
 @pytest.mark.parametrize("dims", ["1.1", "0.1.2.3.4.5.6", "a", "512", "1..2", "." * 10_000])
 def test_dimensions_that_are_none_or_too_many_are_noted(dims: str) -> None:
-    back, notes = from_link({"dims": dims}, Positions("x"))
+    back, notes = Positions.parse({"dims": dims}, Positions("x"))
     assert back.dims == Positions("x").dims and len(notes) == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from headlight.core.analysis.sibling_quality import MEASURES
 from headlight.core.registry import SIBLINGS, ModelRow
-from headlight.viz.pages.quality.choices import QualityChoices, from_link, to_link
+from headlight.viz.pages.quality.choices import QualityChoices
 from streamlit.testing.v1 import AppTest
 
 
@@ -52,4 +52,4 @@ def test_without_siblings_the_page_says_how_they_are_made(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("model", [None, next(iter(SIBLINGS))])
 def test_a_link_brings_back_the_choices_it_was_made_of(measure: str, model: str | None) -> None:
     choices = QualityChoices(measure, model)
-    assert from_link(to_link(choices), QualityChoices()) == (choices, [])
+    assert QualityChoices.parse(choices.link(), QualityChoices()) == (choices, [])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from headlight.core.surgery import Decouple, FreshHeads, JointSVD, MeanPooling, RandomHead, WeightedSVD
-from headlight.viz.pages.surgery.choices import SurgeryChoices, from_link, nearest, to_link
+from headlight.viz.pages.surgery.choices import SurgeryChoices, nearest
 
 PLAIN = SurgeryChoices(text="a dog")
 FULL = SurgeryChoices(
@@ -16,11 +16,11 @@ FULL = SurgeryChoices(
 
 @pytest.mark.parametrize("choices", [PLAIN, FULL, replace(PLAIN, method="random", seed=3, heads=1, layer=0, head=0)])
 def test_what_goes_into_a_link_comes_back(choices):
-    assert from_link(to_link(choices), PLAIN) == (choices, [])
+    assert SurgeryChoices.parse(choices.link(), PLAIN) == (choices, [])
 
 
 def test_a_link_names_text_model_and_method_and_leaves_out_what_is_as_at_first():
-    assert to_link(PLAIN) == {"text": "a dog", "model": "minilm", "method": "weighted"}
+    assert PLAIN.link() == {"text": "a dog", "model": "minilm", "method": "weighted"}
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_a_link_names_text_model_and_method_and_leaves_out_what_is_as_at_first()
     ],
 )  # fmt: skip
 def test_what_is_no_such_thing_is_told_and_chosen(name, value, told):
-    choices, notes = from_link({name: value}, PLAIN)
+    choices, notes = SurgeryChoices.parse({name: value}, PLAIN)
     assert choices == PLAIN
     assert notes == [f"The link's {told} is none that can be shown; it was chosen for you."]
 
 
 def test_the_numbers_of_another_model_are_not_taken_along():
-    choices, _ = from_link({"model": "mha-rope"}, replace(PLAIN, layer=5, head=11, rank=300))
+    choices, _ = SurgeryChoices.parse({"model": "mha-rope"}, replace(PLAIN, layer=5, head=11, rank=300))
     assert (choices.layer, choices.head, choices.rank, choices.text) == (None, None, None, "a dog")
 
 

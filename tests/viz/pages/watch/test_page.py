@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from headlight.core.decoding import Continuation
 from headlight.viz.pages.watch import choices as watch_view
-from headlight.viz.pages.watch.choices import WatchChoices, from_link, to_link
+from headlight.viz.pages.watch.choices import WatchChoices
 from streamlit.testing.v1 import AppTest
 
 from headlight import load_model
@@ -106,4 +106,4 @@ def test_layers_and_heads_beyond_the_model_show_the_last_ones() -> None:
     [WatchChoices("a", "mha-rope"), WatchChoices("b c", "smollm2", 7, 3, 2, 0.8, 11), WatchChoices("", "x", 0, 0, 0)],
 )
 def test_a_link_brings_back_the_choices_it_was_made_of(choices: WatchChoices) -> None:
-    assert from_link(to_link(choices), WatchChoices("other", "other")) == (choices, [])
+    assert WatchChoices.parse(choices.link(), WatchChoices("other", "other")) == (choices, [])

@@ -1,0 +1,124 @@
+"""Back and Forward pressed while an answer is under way: the page ends in the state of the address, at whatever moment."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import free_port, serving
+from tests.viz.pages.explore.test_browser import Opener, until
+
+pytestmark = pytest.mark.browser
+MOMENTS = 10
+
+
+@dataclass(frozen=True)
+class Slowed:
+    """A server of tests/app/slowed.py, and how it is told where to stop."""
+
+    url: str
+    control: str
+
+    def tell(self, word: str) -> int:
+        """Returns how many messages the last answer had."""
+        with urllib.request.urlopen(f"{self.control}/{word}", timeout=60) as answer:
+            return int(answer.read())
+
+
+@pytest.fixture(scope="module")
+def slowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slowed]:
+    port, control = free_port(), free_port()
+    log = tmp_path_factory.mktemp("slowed") / "log"
+    with serving(["tests.app.slowed", str(port), str(control)], f"http://127.0.0.1:{port}", log) as url:
+        yield Slowed(url, f"http://127.0.0.1:{control}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page on which one number is chosen: how, and where its picture, its slider and the address show it (JavaScript)."""
+
+    path: str
+    link: dict[str, str]
+    choose: Callable[[Page, int], object]
+    picture: str
+    slider: str
+    address: str
+
+    def agrees(self) -> str:
+        """Picture, slider and address show the same number."""
+        return f"({self.picture}) === ({self.address}) && ({self.slider}) === ({self.address})"
+
+
+def _title(key: str) -> str:
+    return f"document.querySelector('.st-key-{key} .js-plotly-plot').layout.title.text.match(/\\d+/g).at(-1)"
+
+
+def _value(key: str) -> str:
+    return f"document.querySelector('.st-key-{key} [role=slider]').getAttribute('aria-valuenow')"
+
+
+def _parameter(name: str) -> str:
+    return f"(new URLSearchParams(location.search).get('{name}') ?? '0')"
+
+
+def _press(page: Page, number: int) -> None:
+    slider = page.locator(".st-key-positions_head_alibi [role=slider]")
+    slider.focus()
+    now = int(slider.get_attribute("aria-valuenow") or 0)
+    for _ in range(abs(number - now)):
+        page.keyboard.press("ArrowRight" if now < number else "ArrowLeft")
+
+
+PLACES = {
+    "the whole page runs": Place(
+        "", {"model": "gqa-rope", "layer": "1", "head": "0", "text": "The old dog saw the cat."},
+        lambda page, number: page.get_by_test_id(f"head-{number}").click(),
+        _title("head_map"), _value("head"), _parameter("head"),
+    ),
+    "a section runs alone": Place(
+        "positions", {"section": "alibi", "text": "x"}, _press, _title("figure_bias"), _value("positions_head_alibi"),
+        _parameter("head_alibi"),
+    ),
+}  # fmt: skip
+
+
+def settled(page: Page, place: Place) -> str:
+    """Waits until nothing is under way; the number that picture, slider and address agree on."""
+    until(page, place.agrees())
+    until(page, "!document.querySelector('[data-testid=stStatusWidget]')")
+    shown = page.evaluate(f"[{place.picture}, {place.slider}, {place.address}]")
+    assert len(set(shown)) == 1, f"picture {shown[0]}, slider {shown[1]}, address {shown[2]}"
+    return str(shown[0])
+
+
+def chosen(page: Page, place: Place, number: int) -> None:
+    place.choose(page, number)
+    until(page, f"{place.address} === '{number}'")
+    assert settled(page, place) == str(number)
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_the_page_ends_in_the_state_of_the_address(place: Place, open_page: Opener, slowed: Slowed) -> None:
+    page = open_page(base=slowed.url, path=place.path, painted=False, **place.link)
+    settled(page, place)
+    for number in (1, 2, 1, 2):  # some way to go back
+        chosen(page, place, number)
+    messages = slowed.tell("count")
+    for moment in range(MOMENTS):
+        at = 1 + moment * (messages - 1) // (MOMENTS - 1)
+        chosen(page, place, 1 if settled(page, place) == "2" else 2)
+        for act in (lambda: place.choose(page, 3), page.go_back, page.go_forward):
+            slowed.tell(f"hold/{at}")
+            act()
+            slowed.tell("held")
+            page.go_back()
+            slowed.tell("go")
+            settled(page, place)
+            page.go_forward()
+            settled(page, place)
+        if settled(page, place) == "3":
+            chosen(page, place, 2)
