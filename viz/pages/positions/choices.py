@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headlight.core.checkpoints.sibling import variants
 from headlight.viz.ui.link import Rule, among, changed, read, several, whole
 
 SECTIONS = {
@@ -77,7 +78,7 @@ _RULES: Mapping[str, Rule] = {
     "reach": among(REACHES), "pair": whole(0, 255), "rotary": among(ROTARY), "factor": whole(1, 64),
     "original": among(ORIGINALS), "length": among(LENGTHS), "unit": among(UNITS), "learned": whole(8, 512),
     "heads": whole(1, 64), "head_alibi": whole(0, 63), "layer_mla": _ANY, "head_mla": _ANY, "shift": whole(0, 500),
-    "attention": among(("mha", "gqa", "mqa", "mla")), "first": str, "second": str,
+    "attention": among(tuple(variants())), "first": str, "second": str,
 }  # fmt: skip
 _NAMES = {"at": "position", "q_at": "query's position", "k_at": "key's position", "layer_mla": "layer", "head_mla": "head",
           "head_alibi": "head", "learned": "number of positions", "count": "number of positions"}  # fmt: skip
