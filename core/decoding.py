@@ -216,14 +216,13 @@ def what_variants_keep(model: Model) -> dict[str, int]:
     MLA as in DeepSeek-V2's Table 1: a latent of four heads' width and a rotated key of half a head's.
     """
     own = model.attention
-    dim = own.v_head_dim if isinstance(own, MLA) else own.head_dim
-    d_model, n = own.d_model, own.n_heads
-    shared = own.n_kv_heads if type(own) is GQA else max(n // 3, 1)
+    d_model, n, dim = own.d_model, own.n_heads, own.v_head_dim
+    shared = own.n_kv_heads if 1 < own.n_kv_heads < n else max(n // 3, 1)
     latent = MLA(d_model, n, kv_lora_rank=4 * dim, qk_nope_head_dim=dim, qk_rope_head_dim=dim // 2, v_head_dim=dim)
     found: dict[str, Attention] = {
         "MHA": MHA(d_model, n, dim),
         f"GQA, {shared} KV heads": GQA(d_model, n, dim, n_kv_heads=shared),
-        "MLA": own if isinstance(own, MLA) else latent,
+        "MLA": own if own.cache_row().part("latent") else latent,
         "MQA": MQA(d_model, n, dim),
     }
     element = model.embedding.element_size() * model.n_layers

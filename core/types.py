@@ -65,7 +65,8 @@ class Tokens:
 class Step:
     """One line of the derivation of attention: a name, its formula in LaTeX, the names of its axes, and its value.
 
-    inputs: the names of the steps that it is made from, so that the derivation is a graph.
+    inputs: the names of the steps that it is made from, so that the derivation is a graph; about: what it is in plain words,
+    for a step that only this variant has.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Step:
     axes: tuple[str, ...]
     value: Tensor
     inputs: tuple[str, ...] = ()
+    about: str = ""
 
     @property
     def n_heads(self) -> int | None:

@@ -217,8 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         preset = lookup(PRESETS, options.preset, "preset")
         work = options.work or ROOT / "training" / "runs" / preset.name
         prepared = prepare(preset, work, options.corpus, options.valid)
-        twelve = [s.name for s in siblings(preset, prepared.sha256) if not s.seed]
-        evaluate(options.output, preset, prepared, options.coref, options.only.split(",") if options.only else twelve)
+        every = [s.name for s in siblings(preset, prepared.sha256) if not s.seed]
+        evaluate(options.output, preset, prepared, options.coref, options.only.split(",") if options.only else every)
         print(markdown(table(options.output, preset, prepared)))
     except (HeadlightError, OSError) as error:
         print(f"training: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 from headlight.core.attention import Attention
-from headlight.core.attention.base import Params, linear
+from headlight.core.attention.base import Params, fused_heads, linear
 from headlight.core.cache import KVCache
 from headlight.core.checkpoints import sibling
 from headlight.core.checkpoints.folder import Config
@@ -74,16 +74,17 @@ def attend(
 ) -> Float[Tensor, "batch seq d_model"]:
     """`Attention.attend(...).out` of every row, through torch's fused attention over the batch."""
 
+    masks: list[Tensor | None] = []
+
     def project(row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         p = attention.project(row, params, position, KVCache())
+        masks.append(attention.fused_mask(p))  # of positions alone, so it is the same for all rows
         return p.q, p.k, p.v
 
     q, k, v = torch.vmap(project)(h)
     k, v = (t.repeat_interleave(attention.n_heads // t.shape[1], dim=1) for t in (k, v))
-    # The CPU's flash kernel takes values as wide as keys only; MLA's are narrower.
-    padded = F.pad(v, (0, q.shape[-1] - v.shape[-1]))
     scale = attention.scale * position.score_scale
-    heads = F.scaled_dot_product_attention(q, k, padded, is_causal=True, scale=scale)[..., : v.shape[-1]]
+    heads = fused_heads(q, k, v, masks[0], masks[0] is None, scale)
     return linear(heads.transpose(1, 2).flatten(2), params, "o_proj")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from headlight.core.checkpoints.folder import Config
-from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS
+from headlight.core.checkpoints.sibling import encodings, variants
 from headlight.core.errors import UnknownNameError
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss
@@ -89,7 +89,10 @@ class Sibling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, table, what in ((self.variant, VARIANTS, "attention"), (self.encoding, ENCODINGS, "encoding")):
+        tables: tuple[tuple[str, Mapping[str, object], str], ...] = (
+            (self.variant, variants(), "attention"), (self.encoding, encodings(), "encoding"),
+        )  # fmt: skip
+        for name, table, what in tables:
             if name not in table:
                 raise UnknownNameError(f"no {what} of a sibling is called {name!r}; there are {', '.join(table)}")
 
@@ -100,14 +103,21 @@ class Sibling:
 
     @property
     def config(self) -> Config:
-        """Its config.json: all sizes, whether its attention uses them or not, and how embeddings enter."""
+        """Its config.json: all shared sizes, whether its attention uses them or not, its own, and how embeddings enter."""
         p = self.preset
         sizes = ("d_model", "n_layers", "n_heads", "head_dim", "n_kv_heads", "kv_lora_rank", "q_lora_rank",
                  "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "d_ff", "vocab_size", "context", "eps")  # fmt: skip
         ours = {name: value for name, value in asdict(p).items() if name in sizes}
-        return Config(
-            {"attention": self.variant, "position": self.encoding, **ours, "embedding_multiplier": p.d_model**0.5}
-        )
+        start = {"attention": self.variant, "position": self.encoding, **ours, "embedding_multiplier": p.d_model**0.5}
+        return Config(start | self._own_sizes)
+
+    @property
+    def _own_sizes(self) -> dict[str, int]:
+        """Sizes that no preset has, since its attention alone takes them: as its row says, else its class."""
+        row, shared = variants()[self.variant], asdict(self.preset)
+        return {
+            name: row.sizes.get(name, getattr(row.kind, name, None)) for name in row.size_names if name not in shared
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -115,14 +125,12 @@ class Sibling:
         told = asdict(self)
         for name in ("name", "checkpoint", "valid"):
             del told["preset"][name]
+        told |= {"own": self._own_sizes} if self._own_sizes else {}  # left out where there are none, as in older cards
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def siblings(preset: Preset, corpus: str) -> list[Sibling]:
-    """All twelve, one of each encoding after the other, then the spare seeds of one."""
-    twelve = [Sibling(preset, variant, encoding, corpus) for encoding in _FIRST for variant in VARIANTS]
+    """Every attention with every encoding, the last encoding of the table first (RoPE), then the spare seeds of one."""
+    every = [Sibling(preset, variant, encoding, corpus) for encoding in reversed(encodings()) for variant in variants()]
     variant, _, encoding = SPREAD.partition("-")
-    return twelve + [Sibling(preset, variant, encoding, corpus, seed) for seed in SEEDS[1:]]
-
-
-_FIRST = ("rope", "sinusoidal", "none")
+    return every + [Sibling(preset, variant, encoding, corpus, seed) for seed in SEEDS[1:]]

@@ -22,6 +22,7 @@ from headlight.core.attention.base import Params, linear, masked_softmax, query_
 from headlight.core.attention.latent import Latent
 from headlight.core.cache import Cache
 from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CachePart, CacheRow, Parts
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
@@ -57,9 +58,10 @@ class Decoupled(Latent):
         more = {"kv_a_proj.weight": (down, self.d_model), "rope_dims": (self.n_kv_heads, self.qk_rope_head_dim)}
         return super().shapes() | more | ({"kv_a_proj.bias": (down,)} if self.bias else {})
 
-    def cached_elements_per_token(self) -> int:
-        """kv_lora_rank + n_kv_heads qk_rope_head_dim: the latent, and a rotated key for each KV head."""
-        return self.kv_lora_rank + self.n_kv_heads * self.qk_rope_head_dim
+    def cache_row(self) -> CacheRow:
+        """The latent, and a rotated key for each KV head: kv_lora_rank + n_kv_heads qk_rope_head_dim elements."""
+        rotated = CachePart("k_rope", "rotated", self.qk_rope_head_dim, self.n_kv_heads, rotated=True)
+        return Parts((*super().cache_row().parts, rotated))
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache

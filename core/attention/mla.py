@@ -23,7 +23,8 @@ import torch
 from headlight.core.attention.base import Attention, Params, linear, masked_softmax, query_positions
 from headlight.core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
 from headlight.core.cache import Cache
-from headlight.core.errors import ConfigError
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.memory.shape import Latent
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
@@ -89,9 +90,14 @@ class MLA(Attention):
             "o_proj.weight": (self.d_model, self.n_heads * self.v_head_dim),
         }
 
-    def cached_elements_per_token(self) -> int:
-        """kv_lora_rank + qk_rope_head_dim: the latent and the shared rotated key, for all heads together."""
-        return self.kv_lora_rank + self.qk_rope_head_dim
+    def cache_row(self) -> Latent:
+        """The latent and the shared rotated key, for all heads together: kv_lora_rank + qk_rope_head_dim elements."""
+        return Latent(self.kv_lora_rank, self.qk_rope_head_dim)
+
+    @property
+    def rotary_width(self) -> int:
+        """qk_rope_head_dim: the part of a query and key that carries position."""
+        return self.qk_rope_head_dim
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
@@ -182,3 +188,10 @@ class MLA(Attention):
 def _latent_norm(x: Tensor, params: Params, name: str) -> Tensor:
     weight = params[f"{name}.weight"]
     return F.rms_norm(x, weight.shape, weight, LATENT_EPS)
+
+
+def mla_of(attention: Attention, title: str) -> MLA:
+    """The attention, for what is about MLA alone; title: its model's. Raises InputError where it is another variant."""
+    if not isinstance(attention, MLA):
+        raise InputError(f"{title} keeps no latent: its attention is {type(attention).__name__}, not MLA")
+    return attention

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import torch
 from headlight.core.attention import MLA
 from headlight.core.attention.base import Params, linear
+from headlight.core.attention.mla import mla_of
 from headlight.core.cache import DecodingCache, KVCache
-from headlight.core.errors import ConfigError, InputError
+from headlight.core.errors import ConfigError
 from headlight.core.lessons.shift import Later
 from headlight.core.memory.decode_cost import StepCost, ways
 from headlight.core.memory.shape import MLADims, of_mla
@@ -70,10 +71,9 @@ class LatentLayer:
 @torch.inference_mode()
 def layer_of(model: Model, run: Run, layer: int) -> LatentLayer:
     """A layer of a model and its input in a run; raises InputError where the model has no latent."""
-    if not isinstance(model.attention, MLA):
-        raise InputError(f"{model.title} keeps no latent: its attention is {type(model.attention).__name__}, not MLA")
+    attention = mla_of(model.attention, model.title)
     steps = {step.name: step.value for step in run.layers.projections(layer).steps}
-    return LatentLayer(model.attention, model.layers[layer], model.position, steps["h"])
+    return LatentLayer(attention, model.layers[layer], model.position, steps["h"])
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from headlight.core.attention import MLA
 from headlight.core.attention.base import Params
+from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.checkpoints import sibling
 from headlight.core.errors import CheckpointError, InputError
 from headlight.core.model import Model, run
@@ -65,8 +65,7 @@ def sample(
     alone(): entered for each row, so that others wait no longer than that. texts: another text. Raises InputError where the
     model has no latent.
     """
-    if not isinstance(model.attention, MLA):
-        raise InputError(f"{model.title} keeps no latent: its attention is {type(model.attention).__name__}, not MLA")
+    mla_of(model.attention, model.title)
     texts = rows(model.tokenizer) if texts is None else tuple(texts)
     places = tuple((r, t) for r, row in enumerate(texts) for t, special in enumerate(row.special) if not special)
     found: list[list[Tensor]] = [[] for _ in range(model.n_layers)]

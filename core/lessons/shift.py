@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from headlight.core.attention import MLA
 from headlight.core.attention.base import Attention, Params
+from headlight.core.attention.mla import mla_of
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
 from headlight.core.model import Model, embed
@@ -105,10 +106,11 @@ def mixing(attention: MLA, params: Params, seed: int = 0) -> Float[Tensor, "n_he
 @torch.inference_mode()
 def layer_of(model: Model, tokens: Tokens, layer: int) -> Layer:
     """A layer of a model and what a text puts into it, in float64 from there on; raises InputError where it is not MLA."""
-    if not isinstance(model.attention, MLA) or not 0 <= layer < model.n_layers:
+    attention = mla_of(model.attention, model.title)
+    if not 0 <= layer < model.n_layers:
         raise InputError(f"layer {layer} of {model.title} is no MLA layer")
     params = {name: t.detach().cpu().double() for name, t in model.layers[layer].items()}
-    return Layer(model.attention, params, model.position, _input(model, tokens, layer).cpu().double())
+    return Layer(attention, params, model.position, _input(model, tokens, layer).cpu().double())
 
 
 def _input(model: Model, tokens: Tokens, layer: int) -> Tensor:

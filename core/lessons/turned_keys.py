@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from headlight.core.attention import Latent
+from headlight.core.attention import Attention
 from headlight.core.attention.base import Params
+from headlight.core.errors import InputError
 from headlight.core.positions.base import Position
 from jaxtyping import Float
 from torch import Tensor
@@ -19,7 +20,7 @@ from torch import Tensor
 
 @torch.inference_mode()
 def how_far(
-    attention: Latent, params: Params, position: Position, head: int, distances: Sequence[int]
+    attention: Attention, params: Params, position: Position, head: int, distances: Sequence[int]
 ) -> Float[Tensor, " distances"]:
     """|A_Δ - A_0| / |A_0| (Frobenius) of one query head for several distances, in tokens back; all 0 would be absorbable."""
     q = params["q_proj.weight"].cpu().double().unflatten(0, (attention.n_heads, -1))[head]
@@ -43,16 +44,23 @@ def _size(middle: Tensor, queries: Tensor, keys: Tensor) -> Float[Tensor, ""]:
     return (middle.T @ queries @ middle * keys).sum().clamp(min=0).sqrt()
 
 
-def multiplications(attention: Latent) -> dict[str, int]:
+def multiplications(attention: Attention) -> dict[str, int]:
     """Multiplications a remembered token that one decoding step takes in one layer, for scores and sums of values.
 
-    "expanded": keys and values are made from the latent first; "absorbed": heads attend in latent space, if they can.
+    "expanded": keys and values are made from the latent first; "absorbed": heads attend in latent space, if they can. Raises
+    InputError for an attention that keeps no latent.
 
+    >>> from headlight.core.attention import Latent
     >>> multiplications(Latent(576, 9, 64, n_kv_heads=3, kv_lora_rank=192))
     {'expanded': 74880, 'absorbed': 3456}
     """
-    expand = attention.kv_lora_rank * 2 * attention.n_kv_heads * attention.head_dim
+    latent, rotated = (attention.cache_row().part(kind) for kind in ("latent", "rotated"))
+    if latent is None:
+        raise InputError(f"{type(attention).__name__} keeps no latent to expand")
+    beside = rotated.width if rotated else 0
+    made = attention.head_dim - beside + attention.v_head_dim  # a KV head's key, but for what is rotated, and its value
     return {
-        "expanded": expand + 2 * attention.n_heads * attention.head_dim,
-        "absorbed": 2 * attention.n_heads * attention.kv_lora_rank,
+        "expanded": latent.width * attention.n_kv_heads * made
+        + attention.n_heads * (attention.head_dim + attention.v_head_dim),
+        "absorbed": attention.n_heads * (2 * latent.width + beside),
     }

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from headlight.core.errors import ConfigError
 from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
 from headlight.core.memory.precision import PRECISIONS, Precision
-from headlight.core.memory.shape import CacheShape, Heads, Latent, MLADims, Row
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, MLADims
 
 HALF = PRECISIONS["bf16"]  # what weights and expanded keys and values are held in
 
@@ -36,7 +36,7 @@ class Way:
 
     title: str
     n_heads: int
-    row: Row
+    row: CacheRow
     key: int
     value: int
     weights: int
@@ -45,7 +45,8 @@ class Way:
     def cost(self, context: int, batch: int = 1, cache: Precision = HALF) -> StepCost:
         """One layer's step; cache: how the remembered numbers are held. Raises ConfigError for impossible sizes."""
         tokens = whole("context", context, MAX_TOKENS) * whole("batch", batch, MAX_BATCH)
-        expanded = self.up // self.row.kv_lora_rank if self.up and isinstance(self.row, Latent) else 0
+        latent = self.row.part("latent")
+        expanded = self.up // latent.width if latent else 0  # elements of all heads' keys and values
         return StepCost(
             flops=2 * tokens * (self.n_heads * (self.key + self.value) + self.up),
             cache_bytes=float(tokens * self.row.elements * cache.bytes_per_element),

@@ -14,7 +14,7 @@ from typing import Any
 from headlight.core import ASSETS
 from headlight.core.errors import CheckpointError, ConfigError
 from headlight.core.memory.precision import DTYPES
-from headlight.core.memory.shape import CacheShape, Heads, Latent, LayerGroup, MLADims, Row
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, Latent, LayerGroup, MLADims
 
 PATH = ASSETS / "published_models.json"
 
@@ -72,7 +72,7 @@ def _group(row: Mapping[str, Any]) -> LayerGroup:
     return LayerGroup(row["count"], _row(row), **more)
 
 
-def _row(row: Mapping[str, Any]) -> Row | None:
+def _row(row: Mapping[str, Any]) -> CacheRow | None:
     if "reason" in row:
         return None
     if "kv_lora_rank" in row:

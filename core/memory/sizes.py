@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
 from headlight.core.memory.precision import Precision
-from headlight.core.memory.shape import CacheShape, Heads, LayerGroup
+from headlight.core.memory.shape import CacheShape, LayerGroup
 
 PAGE = 16  # tokens that an engine with pages reserves at once (vLLM's default block)
 
@@ -85,7 +85,7 @@ def parts_at(shape: CacheShape, context: int, precision: Precision, batch: int =
     for group in shape.groups:
         rows = group.count * group.rows(context)
         for name, elements in _row_parts(group).items():
-            counts[name] += rows * elements
+            counts[name] = counts.get(name, 0) + rows * elements
     whole_size = bytes_at(shape, context, precision, batch)
     sizes = {name: int(batch * count * precision.bytes_per_element) for name, count in counts.items() if count}
     return {
@@ -94,10 +94,6 @@ def parts_at(shape: CacheShape, context: int, precision: Precision, batch: int =
 
 
 def _row_parts(group: LayerGroup) -> dict[str, int]:
-    row = group.row
-    if isinstance(row, Heads):
-        keys, values = row.n_kv_heads * row.head_dim, row.n_kv_heads * row.v_head_dim
-        return {"keys" if values else "one": keys, "values": values, "indexer": group.indexer}
-    return (
-        {} if row is None else {"latent": row.kv_lora_rank, "rotated": row.qk_rope_head_dim, "indexer": group.indexer}
-    )
+    kept = () if group.row is None else group.row.parts
+    counts = {kind: sum(p.elements for p in kept if p.kind == kind) for kind in dict.fromkeys(p.kind for p in kept)}
+    return counts | ({"indexer": group.indexer} if kept else {})

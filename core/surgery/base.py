@@ -74,7 +74,11 @@ class Conversion(ABC):
 
     def refusal(self, source: Attention, position: Position) -> str | None:
         """Why it cannot be done to an attention, in one plain sentence without an end; None where it can."""
-        return None if heads_of(source) else "it keeps a latent already, and this starts from key and value heads"
+        return (
+            None
+            if heads_of(source)
+            else f"it keeps {kept_of(source)} already, and this starts from key and value heads"
+        )
 
     @abstractmethod
     def settings(self, source: GQA) -> Sequence[int]:
@@ -102,8 +106,9 @@ class Conversion(ABC):
         refusal = self.refusal(source, position)
         if refusal:
             raise InputError(f"{self.title} cannot be done to this model: {refusal}")
-        if isinstance(source, GQA) and setting not in self.settings(source):
-            raise InputError(self._no_such(source, setting))
+        heads = heads_of(source)
+        if heads is not None and setting not in self.settings(heads):
+            raise InputError(self._no_such(heads, setting))
 
     def _no_such(self, source: GQA, setting: int) -> str:
         there = self.settings(source)
@@ -121,9 +126,25 @@ class Conversion(ABC):
         return 2 * source.n_kv_heads * source.head_dim
 
 
-def heads_of(source: Attention) -> bool:
-    """Whether an attention keeps keys and values a head, and no latent."""
-    return type(source) in (GQA, MHA, MQA)
+def heads_of(source: Attention) -> GQA | None:
+    """The attention where it is MHA, GQA or MQA, whose k_proj and v_proj all conversions start from; else None.
+
+    What is derived from them is refused: a conversion makes one of the three anew, and what was added (a window) were lost.
+    """
+    return source if isinstance(source, GQA) and type(source) in (GQA, MHA, MQA) else None
+
+
+def kept_of(source: Attention) -> str:
+    """What an attention keeps of a token, in words.
+
+    >>> kept_of(GQA(24, 6, 4, n_kv_heads=2))
+    'keys and values'
+    """
+    # Kinds of `headlight.core.memory.sizes.PARTS` that are plurals ("keys") stand as they are, and so does a new one.
+    return " and ".join(_SINGLE.get(part.kind, part.kind) for part in source.cache_row().parts)
+
+
+_SINGLE = {"latent": "a latent", "rotated": "a rotated key"}
 
 
 def with_kv_heads(source: GQA, n_kv_heads: int) -> GQA:

@@ -18,6 +18,7 @@ from headlight.core.surgery import (
     Repetition,
     WeightedSVD,
 )
+from headlight.core.surgery.base import heads_of, kept_of
 
 METHODS: Mapping[str, type[Conversion]] = {
     "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "mean": MeanPooling, "first": FirstHead,
@@ -30,10 +31,9 @@ def convertible(model: Readable) -> Model:
     """The model, if it is one of ours with key and value heads; raises InputError with what it is instead."""
     if not isinstance(model, Model):
         raise InputError(f"{model.title} is carried by transformers; only Headlight's own models can be converted here")
-    if not isinstance(model.attention, GQA):
-        raise InputError(
-            f"{model.title} keeps a latent and a rotated key already; conversions start from key and value heads"
-        )
+    if heads_of(model.attention) is None:
+        kept = kept_of(model.attention)
+        raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")
     return model
 
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import torch
 from headlight.core.analysis.compare import jensen_shannon
-from headlight.core.attention import GQA
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
 from headlight.core.model import Model
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, heads_of, kept_of
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,10 +19,12 @@ Moments = Sequence[Float[Tensor, "d_model d_model"]]
 
 def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:
     """One layer of a model to convert; raises InputError where it has no key and value heads."""
-    if not isinstance(model.attention, GQA):
-        raise InputError(f"{model.title} keeps a latent already; conversions start from key and value heads")
+    heads = heads_of(model.attention)
+    if heads is None:
+        kept = kept_of(model.attention)
+        raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")
     moment = None if moments is None else moments[index]
-    return Layer(model.attention, model.layers[index], model.position, index, moment)
+    return Layer(heads, model.layers[index], model.position, index, moment)
 
 
 def convert_model(model: Model, conversion: Conversion, setting: int, moments: Moments | None = None) -> Model:

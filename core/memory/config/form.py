@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from headlight.core.errors import ConfigError
 from headlight.core.memory.bounds import MAX_LAYERS, whole
-from headlight.core.memory.shape import CacheShape, Heads, LayerGroup, MLADims, Row
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, LayerGroup, MLADims
 
 _STATEFUL = "a constant state instead of a growing cache"
 
@@ -40,7 +40,7 @@ def of_form(
             f"layers with a window ({odd.windowed}) and without a cache ({odd.stateful}) must be at most the {n_layers} layers"
         )
     mla = kept if isinstance(kept, MLADims) else None
-    row: Row = kept.row if isinstance(kept, MLADims) else kept
+    row: CacheRow = kept.row if isinstance(kept, MLADims) else kept
     groups = (
         *([LayerGroup(full, row)] if full else []),
         *([LayerGroup(odd.windowed, row, odd.window)] if odd.windowed else []),

@@ -16,7 +16,7 @@ from headlight.core.memory.config.config_file import MAX_BYTES, parse
 from headlight.core.memory.config.fields import CONTEXT, HEAD_DIM, HEADS, KV_HEADS, LAYERS, WIDTH, WINDOW, Fields
 from headlight.core.memory.config.layer_kinds import Compressed, Kind, layer_kinds, listed_layers
 from headlight.core.memory.precision import DTYPES
-from headlight.core.memory.shape import CacheShape, Heads, LayerGroup, MLADims, Row
+from headlight.core.memory.shape import CacheShape, Heads, LayerGroup, MLADims
 
 _NESTED = ("text_config", "language_config", "llm_config", "thinker_config", "decoder")
 _STATE = "a constant state instead of a growing cache, or no attention"
@@ -174,7 +174,7 @@ def _window_names(kind: Kind) -> tuple[str, ...]:
     return ("attention_chunk_size",) if kind == "chunk" else WINDOW
 
 
-def _row(fields: Fields, own: Fields, kind: Kind, n_heads: int) -> Row:
+def _row(fields: Fields, own: Fields, kind: Kind, n_heads: int) -> Heads:
     prefixed = {"window": "swa_", "full": "global_"}.get(str(kind), "")
     head_dim = (
         own.whole(HEAD_DIM, MAX_WIDTH)

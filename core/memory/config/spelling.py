@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from headlight.core.errors import InputError
-from headlight.core.memory.shape import CacheShape, Heads, Latent, LayerGroup, MLADims, Row
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, Latent, LayerGroup, MLADims
 
 _KINDS = {"f": "fp32", "h": "fp16", "b": "bf16", "e": "fp8"}
 _HEAD = re.compile(
@@ -49,12 +49,20 @@ def _group(group: LayerGroup) -> str:
     row = group.row
     if row is None:
         return f"{group.count}:0"
-    widths = f"m{row.kv_lora_rank}x{row.qk_rope_head_dim}" if isinstance(row, Latent) else (
-        f"{row.n_kv_heads}x{row.head_dim}x{row.v_head_dim}"
-    )  # fmt: skip
+    widths = _widths(row)
     window = f"w{group.window}{'c' if group.chunked else ''}" if group.window else ""
     every = f"e{group.every}" if group.every > 1 else ""
     return f"{group.count}:{widths}{window}{every}" + (f"i{group.indexer}" if group.indexer else "")
+
+
+def _widths(row: CacheRow) -> str:
+    # A link can be read back for heads and for MLA's latent alone.
+    match row:
+        case Latent():
+            return f"m{row.kv_lora_rank}x{row.qk_rope_head_dim}"
+        case Heads():
+            return f"{row.n_kv_heads}x{row.head_dim}x{row.v_head_dim}"
+    raise InputError(f"a cache of {', '.join(part.name for part in row.parts)} has no spelling in a link")
 
 
 def read_spelled(text: str, name: str = "Your model") -> CacheShape:
@@ -73,7 +81,7 @@ def read_spelled(text: str, name: str = "Your model") -> CacheShape:
 
 def _read_group(match: re.Match[str]) -> LayerGroup:
     count, latent, rotated, heads, key, value, window, chunked, every, indexer = match.groups()
-    row: Row | None = (
+    row: CacheRow | None = (
         Latent(_int(latent), _int(rotated)) if latent else Heads(_int(heads), _int(key), _int(value)) if heads else None
     )
     return LayerGroup(_int(count), row, _int(window) or None, bool(chunked), _int(every) or 1, _int(indexer))

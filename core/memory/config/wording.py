@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import groupby
 
 from headlight.core.memory.precision import Precision
-from headlight.core.memory.shape import CacheShape, Heads, LayerGroup
+from headlight.core.memory.shape import CacheRow, CacheShape, LayerGroup
 
 _DECIMAL = ("B", "KB", "MB", "GB", "TB", "PB", "EB")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
@@ -59,12 +61,23 @@ def row_formula(group: LayerGroup) -> str:
     row = group.row
     if row is None:
         return "0"
-    if isinstance(row, Heads):
-        widths = f"({row.head_dim} + {row.v_head_dim})" if row.v_head_dim else f"{row.head_dim}"
-        text = f"{row.n_kv_heads} × {widths}" if row.n_kv_heads > 1 else widths
-    else:
-        text = f"({row.kv_lora_rank} + {row.qk_rope_head_dim})"
+    text = elements_formula(row)
     return f"({text} + {group.indexer})" if group.indexer else text
+
+
+def elements_formula(row: CacheRow) -> str:
+    """Elements that a row keeps a token, as the sum or product of its parts' heads and widths.
+
+    >>> from headlight.core.memory.shape import Heads, Latent
+    >>> elements_formula(Heads(8, 128, 128)), elements_formula(Latent(512, 64))
+    ('8 × (128 + 128)', '(512 + 64)')
+    """
+    alike = [(heads, [p.width for p in parts]) for heads, parts in groupby(row.parts, lambda p: p.heads or 1)]
+    return _sum([(f"{heads} × " if heads > 1 else "") + _sum(widths) for heads, widths in alike])
+
+
+def _sum(terms: Sequence[int | str]) -> str:
+    return str(terms[0]) if len(terms) == 1 else f"({' + '.join(map(str, terms))})"
 
 
 def formula(shape: CacheShape, precision: Precision, context: int | None = None, batch: int = 1) -> str:

@@ -27,7 +27,7 @@ def flatten(p: Projections) -> tuple[Plan, list[Tensor]]:
 
     plan: Plan = {name: number(getattr(p, name)) for name in ("q", "k", "v")}
     plan["cache"] = {name: number(t) for name, t in p.cache.tensors.items()}
-    plan["steps"] = [[s.name, s.formula, list(s.axes), number(s.value), list(s.inputs)] for s in p.steps]
+    plan["steps"] = [[s.name, s.formula, list(s.axes), number(s.value), list(s.inputs), s.about] for s in p.steps]
     return plan, tensors
 
 
@@ -35,8 +35,8 @@ def unflatten(plan: Plan, tensors: Sequence[Tensor], position: Position) -> Proj
     """The inverse of `flatten`, for a text read from its beginning; position: the encoding that the tensors carry."""
     q, k, v = (tensors[plan[name]] for name in ("q", "k", "v"))
     steps = tuple(
-        Step(name, formula, tuple(axes), tensors[value], tuple(inputs))
-        for name, formula, axes, value, inputs in plan["steps"]
+        Step(name, formula, tuple(axes), tensors[value], tuple(inputs), about)
+        for name, formula, axes, value, inputs, about in plan["steps"]
     )
     cache = KVCache({name: tensors[value] for name, value in plan["cache"].items()})
     q_pos, k_pos = positions(0, q.shape[1], q.device), positions(0, k.shape[1], k.device)

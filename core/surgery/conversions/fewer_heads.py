@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from headlight.core.attention import GQA, Attention
 from headlight.core.positions.base import Position
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, divisors, with_kv_heads
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, divisors, heads_of, with_kv_heads
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,7 +23,8 @@ class FewerHeads(Conversion):
 
     def refusal(self, source: Attention, position: Position) -> str | None:
         """MQA has one KV head, which cannot become fewer."""
-        if isinstance(source, GQA) and source.n_kv_heads == 1:
+        heads = heads_of(source)
+        if heads is not None and heads.n_kv_heads == 1:
             return "it has one KV head, which cannot become fewer"
         return super().refusal(source, position)
 

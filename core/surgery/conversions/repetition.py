@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from headlight.core.attention import GQA, Attention
 from headlight.core.positions.base import Position
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, with_kv_heads
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, heads_of, with_kv_heads
 
 
 class Repetition(Conversion):
@@ -25,7 +25,8 @@ class Repetition(Conversion):
 
     def refusal(self, source: Attention, position: Position) -> str | None:
         """MHA has a KV head for every query head."""
-        if isinstance(source, GQA) and source.n_kv_heads == source.n_heads:
+        heads = heads_of(source)
+        if heads is not None and heads.n_kv_heads == heads.n_heads:
             return "each of its query heads has a KV head of its own already"
         return super().refusal(source, position)
 

@@ -10,12 +10,14 @@ from headlight.core.measured.decode_timing import Timed
 from headlight.core.measured.held import Held
 from headlight.viz.figures.cache.costs import colours
 from headlight.viz.figures.heading import heading
+from headlight.viz.figures.spread import spread
 from headlight.viz.text import plotly_text
 from headlight.viz.theme import LIGHT, Theme
 
-_KINDS = {"mha": "mha", "gqa": "gqa", "mqa": "mqa", "mla": "absorbed"}  # attention -> its colour in `colours`
+_KINDS = {"mla": "absorbed"}  # attention -> its colour in `colours`, where that has another name
 _FAINT = "rgba(128,128,128,0.12)"  # a filled area on either ground
 _SHAPES = {"rope": "circle", "sinusoidal": "diamond-open", "none": "square-open"}
+_MORE = ("triangle-up-open", "cross-open", "hexagon-open")  # of encodings that came later
 
 
 def held_growth(
@@ -29,12 +31,14 @@ def held_growth(
     alike: dict[str, list[Held]] = {}
     for held in found:
         alike.setdefault(kinds[held.name][0], []).append(held)
-    paint = {attention: colours(theme)[_KINDS[attention]] for attention in alike}
+    known = colours(theme)
+    paint = {name: known.get(_KINDS.get(name, name), theme.ink) for name in alike}
     lines = [
         _line(_numbers(group[0]), group[0].computed, f"{attention.upper()}, formula", paint[attention])
         for attention, group in alike.items()
     ]
-    points = [_points(group, kinds, paint[attention]) for attention, group in alike.items()]
+    shapes = spread(dict.fromkeys(position for _, position in kinds.values()), _SHAPES, _MORE)
+    points = [_points(group, kinds, shapes, paint[attention]) for attention, group in alike.items()]
     return go.Figure([*lines, *points], _growth_layout("The siblings: bytes held", at, theme))
 
 
@@ -99,13 +103,15 @@ def _line(tokens: np.ndarray, sizes: Sequence[int], name: str, colour: str) -> g
     )  # fmt: skip
 
 
-def _points(group: Sequence[Held], kinds: Mapping[str, tuple[str, str]], colour: str) -> go.Scatter:
-    shapes = [_SHAPES.get(kinds[held.name][1], "circle") for held in group for _ in held.held]
+def _points(
+    group: Sequence[Held], kinds: Mapping[str, tuple[str, str]], shapes: Mapping[str, str], colour: str
+) -> go.Scatter:
+    symbols = [shapes[kinds[held.name][1]] for held in group for _ in held.held]
     return go.Scatter(
         x=np.concatenate([_numbers(held) for held in group]), y=np.concatenate([np.array(held.held) for held in group]),
         mode="markers", name=f"{kinds[group[0].name][0].upper()}, held", showlegend=False,
         text=[plotly_text(held.title, 40) for held in group for _ in held.held],
-        marker={"size": 8, "color": colour, "symbol": shapes, "line": {"width": 1, "color": colour}},
+        marker={"size": 8, "color": colour, "symbol": symbols, "line": {"width": 1, "color": colour}},
         hovertemplate="%{x} tokens: %{y:,} B held<extra>%{text}</extra>",
     )  # fmt: skip
 

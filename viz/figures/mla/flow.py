@@ -60,7 +60,9 @@ def _bars(found: Sequence[Box], head: int, kv_head: int, theme: Theme) -> go.Bar
                 parts.append((box, left, width, name, box.heads > 1 and number == picked, number))
                 left += width
     parts.sort(key=lambda part: part[4])  # the outlined ones last, so that nothing is drawn over their line
-    fill = [_rgba(getattr(theme, SYMBOLS[n][1]), 0.92 if b.kept else 0.55 if c else 0.25) for b, _, _, n, c, _ in parts]
+    fill = [
+        _rgba(getattr(theme, symbol_of(n)[1]), 0.92 if b.kept else 0.55 if c else 0.25) for b, _, _, n, c, _ in parts
+    ]
     line = [theme.ink if chosen else theme.ground for *_, chosen, _ in parts]
     return go.Bar(
         orientation="h",
@@ -78,10 +80,15 @@ def _told(box: Box, name: str, number: int) -> str:
     """A hovered part in words: symbol, which head, shape, whether it is kept."""
     head = box.head if box.head is not None else number if box.heads > 1 else None
     which = "" if head is None else f" · head {head}"
-    part = "" if name == box.step.name else f", of it {SYMBOLS[name][0]}"
+    part = "" if name == box.step.name else f", of it {symbol_of(name)[0]}"
     rows, columns = box.step.value.shape[-2:]
     kept = "<br>kept by a decoder" if box.kept else ""
-    return f"{SYMBOLS[box.step.name][0]}{part}{which}<br>{rows} tokens × {columns} numbers{kept}"
+    return f"{symbol_of(box.step.name)[0]}{part}{which}<br>{rows} tokens × {columns} numbers{kept}"
+
+
+def symbol_of(name: str) -> tuple[str, str]:
+    """A step's symbol and role; one that is not in the table has its name, without colour."""
+    return SYMBOLS.get(name, (name, "muted"))
 
 
 def words(box: Box) -> str:
@@ -90,7 +97,7 @@ def words(box: Box) -> str:
 
 
 def _label(box: Box, theme: Theme) -> dict[str, Any]:
-    symbol, role = SYMBOLS[box.step.name]
+    symbol, role = symbol_of(box.step.name)
     one = "" if box.head is None else f" · head {box.head}"
     first = ("cached<br>" if box.kept else "") + f"<b>{symbol}</b>{one}"
     return {

@@ -18,7 +18,7 @@ WIDEST = 420  # numbers; maps of all heads that would be wider show the chosen h
 MOST_PIXELS, LEAST_PIXELS = 72.0, 24.0  # of a box's height
 
 # Step -> its row, its lane (queries, keys, values), and its slot there: 0 left, 1 right of what is in 0, ALL across both.
-Places = Mapping[str, tuple[int, int, int]]
+Places = Mapping[str, tuple[float, int, int]]
 ALL = 2
 READING: Places = {  # MLA, keys and values expanded
     "h": (0, 1, ALL), "c_q": (1, 0, ALL), "c_kv": (1, 1, 0), "k_rope": (1, 1, 1), "q_nope": (2, 0, 0), "q_rope": (2, 0, 1),
@@ -34,6 +34,9 @@ PLAIN: Places = {  # MHA, GQA, MQA
     "h": (0, 1, ALL), "q": (1, 0, ALL), "k": (1, 1, ALL), "v": (1, 2, ALL), "scores": (2, 0, ALL), "weights": (2, 1, ALL),
     "heads": (2, 2, ALL), "out": (3, 2, ALL),
 }  # fmt: skip
+
+
+NOT_DRAWN = ("products", "masked")  # lines between q, k and the scores that would add nothing to a picture
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,32 @@ def pixels_a_token(tokens: int) -> float:
 
 
 def places_of(steps: Sequence[Step]) -> Places:
-    """Where the steps of an attention stand, by which they are."""
+    """Where the steps of an attention stand, by which they are; one that is in no table between what it is made from and what
+    is made from it."""
     names = {step.name for step in steps}
-    return DECODING if "q_latent" in names else READING if "c_kv" in names else PLAIN
+    known = DECODING if "q_latent" in names else READING if "c_kv" in names else PLAIN
+    places = dict(known)
+    for step in steps:
+        if step.name not in places and step.name not in NOT_DRAWN:
+            places[step.name] = _between(step, steps, places, known)
+    return places
+
+
+def _between(step: Step, steps: Sequence[Step], places: Places, known: Places) -> tuple[float, int, int]:
+    above = max((places[name][0] for name in step.inputs if name in places), default=-1.0)
+    below = min((known[name][:2] for name in _made_from(step.name, steps) if name in known), default=(above + 2, 1))
+    row, lane = (above + below[0]) / 2, below[1]
+    while any((row, lane) == place[:2] for place in places.values()):
+        row = (row + below[0]) / 2
+    return row, lane, ALL
+
+
+def _made_from(name: str, steps: Sequence[Step]) -> set[str]:
+    """All steps that a step goes into, at once or by others."""
+    found = {name}
+    for step in steps:  # inputs stand before what is made from them
+        found |= {step.name} if found & set(step.inputs) else set()
+    return found - {name}
 
 
 def boxes(

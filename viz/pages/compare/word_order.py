@@ -9,6 +9,7 @@ from headlight.core.analysis.word_order import Experiment, both_ways, reorder, s
 from headlight.core.errors import HeadlightError
 from headlight.core.model import Readable
 from headlight.core.model import run as run_model
+from headlight.core.positions.encodings import ENCODINGS
 from headlight.core.registry import MODELS, SIBLINGS
 from headlight.viz import store
 from headlight.viz.components.chart import chart
@@ -21,11 +22,6 @@ from headlight.viz.text import markdown_text, visible
 from headlight.viz.theme import Theme
 
 MOST_CELLS = 2**24  # of all maps together, for which all layers are looked through
-_ENCODINGS = {
-    "learned": "its learned position vectors",
-    "sinusoidal": "its sinusoidal position vectors",
-    "rope": "the rotation of its queries and keys (RoPE)",
-}
 _CAUSAL = (
     "This model has no position encoding, yet order shows: its causal mask tells it. A token sees only those before it, so "
     "in another order it sees other ones, and how thin its weights are spread says how many came before (Haviv et al. 2022). "
@@ -149,7 +145,7 @@ def _why(subject: str, model: Readable) -> str:
     position = MODELS[subject].position if subject in MODELS else None
     if position == "none":
         return _CAUSAL if model.causal else _BLIND
-    if position in _ENCODINGS:
-        means = _ENCODINGS[position] + (" and its causal mask" if model.causal else "")
+    if position in ENCODINGS and ENCODINGS[position].carrier:
+        means = ENCODINGS[position].carrier + (" and its causal mask" if model.causal else "")
         return f"This model knows where a word stands by {means}; in other places the same words look elsewhere."
     return "What changed is what this model knows of places: through its position encoding, its mask, or both."

@@ -39,7 +39,8 @@ def _latent(trace: Trace) -> str | None:
     kept = trace.cache.tensors
     if "c_kv" not in kept:
         return None
-    return f"one latent of {kept['c_kv'].shape[-1]} numbers + one key of {kept['k_rope'].shape[-1]}"
+    beside = f" + one key of {kept['k_rope'].shape[-1]}" if "k_rope" in kept else ""
+    return f"one latent of {kept['c_kv'].shape[-1]} numbers{beside}"
 
 
 def _large(result: Run, view: View, look: Theme) -> None:

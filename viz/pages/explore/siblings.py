@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import streamlit as st
-from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS, read_card
+from headlight.core.attention.variants import VARIANTS
+from headlight.core.checkpoints.sibling import encodings, read_card, variants
 from headlight.core.model import Model, Readable
+from headlight.core.positions.encodings import ENCODINGS
 from headlight.core.registry import MODELS, SIBLINGS
 from headlight.viz.pages.explore.choices import View, state
 
-_TITLES = {name: title for table in (VARIANTS, ENCODINGS) for name, (title, _) in table.items()} | {
-    "learned": "Learned"
-}
-FAMILY = "siblings"  # what the model menu calls all twelve together
+FAMILY = "siblings"  # what the model menu calls all of them together
 _BEFORE = "sibling_before"  # session: (the sibling on screen, the one before it)
 
 
@@ -30,19 +29,18 @@ def switches(view: View) -> None:
         return
     live = view.model in SIBLINGS
     fixed = None if live else f"{row.title} was trained with these; switch to the siblings to change them."
-    variants = [name for name in VARIANTS if _there(name, row.position)] if live else [row.attention]
-    encodings = [name for name in ENCODINGS if _there(row.attention, name)] if live else [row.position]
-    _switch("Attention", row.attention, variants, live, fixed)
-    _switch("Position", row.position, encodings, live, fixed)
+    attentions = [name for name in variants() if _there(name, row.position)] if live else [row.attention]
+    positions = [name for name in encodings() if _there(row.attention, name)] if live else [row.position]
+    _switch("Attention", row.attention, {name: VARIANTS[name].title for name in attentions}, fixed)
+    _switch("Position", row.position, {name: ENCODINGS[name].title for name in positions}, fixed)
 
 
 def _there(attention: str, position: str) -> bool:
     return SIBLINGS[f"{attention}-{position}"].installed
 
 
-def _switch(label: str, value: str, options: list[str], live: bool, fixed: str | None) -> None:
-    titles = {name: _TITLES[name] for name in options}
-    state.segments(label, label.lower(), value, titles, _switched, disabled=not live, help=fixed)
+def _switch(label: str, value: str, titles: dict[str, str], fixed: str | None) -> None:
+    state.segments(label, label.lower(), value, titles, _switched, disabled=fixed is not None, help=fixed)
 
 
 def _switched(_: str) -> None:

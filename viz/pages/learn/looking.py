@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import streamlit as st
 from headlight.core.analysis.word_order import both_ways
-from headlight.core.checkpoints.sibling import ENCODINGS
 from headlight.core.examples import examples, locate
 from headlight.core.lessons import tables
 from headlight.core.lessons.order import ROUNDING, apart
 from headlight.core.lessons.turning import QueryKey, of_run
 from headlight.core.model import Model
+from headlight.core.positions.encodings import ENCODINGS
 from headlight.viz import store
 from headlight.viz.components.head_grid import head_grid
 from headlight.viz.figures import dials, head_maps, signed_map
@@ -57,7 +57,7 @@ def order(choices: Learning, look: Theme) -> Try:
         if isinstance(model, Model):
             change = apart(both_ways(model), first, second).leaving
             told = f"{change:.1%} of its length" if change > ROUNDING else "0: the very same vector"
-            rows.append({"positions": ENCODINGS[encoding][0], "a word in the other order differs by at most": told})
+            rows.append({"positions": ENCODINGS[encoding].title, "a word in the other order differs by at most": told})
     st.text(f"{first}\n{second}")
     st.table(rows)
     figure = signed_map(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import streamlit as st
-from headlight.core.attention import MLA
 from headlight.core.errors import HeadlightError
 from headlight.core.long.reading import Reading
 from headlight.viz import store
@@ -93,14 +92,13 @@ def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
     """All heads of the layer small; a click picks one."""
     values, allowed = long_maps.small_maps(store.desk(), key, reading, choices.layer or 0, choices.shows)
     attention = reading.model.attention
-    latent = attention.kv_lora_rank if isinstance(attention, MLA) else 0
-    n_kv_heads = attention.n_heads if latent else len(store.desk().projections(key, reading, choices.layer or 0).k)
+    latent = attention.cache_row().part("latent")
     places = long_maps.few_colours(long_maps.ramp_places(values, choices.colours))
     head_grid(
-        places, allowed, n_kv_heads, choices.head or 0, choices.query or 0,
+        places, allowed, attention.n_kv_heads, choices.head or 0, choices.query or 0,
         lut=look.lut(), key_name="long_heads", q_len=len(reading.tokens), small=True, on_pick=_head,
         notes=long_maps.heads_said(values),
-        latent=f"one latent of {latent} numbers" if latent else None,
+        latent=f"one latent of {latent.width} numbers" if latent else None,
     )  # fmt: skip
 
 

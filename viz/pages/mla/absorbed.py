@@ -90,7 +90,7 @@ def _proof(layer: LatentLayer) -> None:
     st.table(
         [
             {
-                "step": f"{mla_words.ABOUT[name][0]}: {_SAME[name]}",
+                "step": f"{mla_words.symbol(name)}: {_SAME[name]}",
                 "largest number": f"{double[name].size:.3g}",
                 "largest difference, float32": f"{single[name].largest:.2g}",
                 "largest difference, float64": f"{double[name].largest:.2g}",

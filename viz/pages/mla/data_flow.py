@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
-from headlight.core.attention import MLA
 from headlight.core.errors import HeadlightError
+from headlight.core.memory.shape import CacheRow
+from headlight.core.positions.encodings import ENCODINGS
 from headlight.core.registry import MODELS
 from headlight.core.types import Step
 from headlight.viz import store
@@ -66,7 +67,7 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
         with column:
             picked = choices.tensor if choices.side == each.side else ""
             picture(each, wide, look, partial(_picked, each), picked)
-            st.caption(_facts(each.here))
+            st.caption(_facts(each))
     st.caption(_LEGEND)
     chosen = next((each for each in sides if each.side == choices.side), sides[0])
     choices, even_more = _settle(choices, chosen)
@@ -145,46 +146,51 @@ def _settle(choices: InsideMLA, chosen: Drawn) -> tuple[InsideMLA, list[str]]:
     names = [step.name for step in chosen.steps]
     if choices.tensor in names:
         return replace(choices, side=chosen.side), []
-    there = "c_kv" if "c_kv" in names else "k"
-    note = f"{chosen.here.title} has no step of that name; showing {mla_words.ABOUT[there][0]}."
+    there = _fallback(names)
+    note = f"{chosen.here.title} has no step of that name; showing {mla_words.symbol(there)}."
     return replace(choices, tensor=there, side=chosen.side), [note]
+
+
+def _fallback(names: Sequence[str]) -> str:
+    return next((name for name in ("c_kv", "k") if name in names), names[0])
 
 
 def _choose(choices: InsideMLA, sides: Sequence[Drawn], chosen: Drawn) -> None:
     steps = {step.name: step for step in chosen.steps}
     with state.row("tensor"):
         titles = {each.side: each.here.title for each in sides}
-        state.segments("Numbers of", "side", choices.side, titles, _other_side)
+        names = {each.side: [step.name for step in each.steps] for each in sides}
+        state.segments("Numbers of", "side", choices.side, titles, partial(_other_side, names))
         state.menu(
             "Step", "tensor", choices.tensor, list(steps), width=260,
             format_func=lambda name: mla_words.menu_name(steps[name]) if name in steps else name,
         )  # fmt: skip
 
 
-def _other_side(side: str) -> None:
-    """On the other side, the step of the same name, or its key."""
-    now = state.current()
-    name = now.model if side == "latent" else now.beside
-    mla = MODELS[name].attention == "mla"
-    shared = now.tensor in ("h", "q", "k", "v", "products", "scores", "masked", "weights", "heads", "out")
-    state.change(side=side, tensor=now.tensor if shared or mla else "k")
+def _other_side(names: Mapping[str, Sequence[str]], side: str) -> None:
+    """On the other side, the step of the same name, or its key. names: of each side's steps."""
+    tensor, there = state.current().tensor, names.get(side, ())
+    state.change(side=side, tensor=tensor if tensor in there or "k" not in there else "k")
 
 
-def _facts(here: Layered) -> str:
-    a = here.model.attention
-    kept = a.cached_elements_per_token()
-    if isinstance(a, MLA):
-        how = f"{a.kv_lora_rank} of the latent and {a.qk_rope_head_dim} of $k^R$"
-        if not a.q_lora_rank:
-            return (
-                f"Kept of a token in a layer: **{kept} numbers** ({how}). This model does not compress its queries: $q^C$ and "
-                "$q^R$ come from $h$ itself. Larger ones, as DeepSeek-V3, make them from a latent of their own, $c^Q$, which "
-                "saves memory in training and is never kept."
-            )
-    else:
-        heads = here.run.layers[here.layer].n_kv_heads
-        how = f"2 × {heads} × {a.head_dim}: a key and a value of {heads} KV head" + ("s" if heads > 1 else "")
-    return f"Kept of a token in a layer: **{kept} numbers** ({how})."
+def _facts(each: Drawn) -> str:
+    row, names = each.here.model.attention.cache_row(), [step.name for step in each.steps]
+    told = f"Kept of a token in a layer: **{row.elements} numbers** ({_kept(row)})."
+    if "q_nope" not in names or "c_q" in names:
+        return told
+    return (
+        f"{told} This model does not compress its queries: $q^C$ and $q^R$ come from $h$ itself. Larger ones, as DeepSeek-V3, "
+        "make them from a latent of their own, $c^Q$, which saves memory in training and is never kept."
+    )
+
+
+def _kept(row: CacheRow) -> str:
+    """What a layer keeps, part by part."""
+    keys = row.part("keys")
+    if keys is not None and keys.heads is not None and 2 * keys.elements == row.elements:
+        return f"2 × {keys.heads} × {keys.width}: a key and a value of {keys.heads} KV head" + "s" * (keys.heads > 1)
+    names = {"latent": "the latent", "rotated": "$k^R$"}
+    return " and ".join(f"{part.elements} of {names.get(part.kind, part.name)}" for part in row.parts)
 
 
 def _table(chosen: Drawn) -> None:
@@ -193,15 +199,9 @@ def _table(chosen: Drawn) -> None:
         st.columns(2, gap="medium"), mla_words.lines(chosen.steps, trace.cache.tensors), strict=True
     ):
         column.markdown(half)
-    encoding = MODELS[chosen.here.name].position
+    encoding = ENCODINGS[str(MODELS[chosen.here.name].position)]
     st.caption(
-        {
-            "rope": "$R_t$ turns pairs of dimensions by angles that grow with the position t (RoPE).",
-            "sinusoidal": "Here $R_t$ changes nothing: positions were added to the tokens before the first layer.",
-            "learned": "Here $R_t$ changes nothing: learned positions were added to the tokens before the first layer.",
-            "none": "Here $R_t$ changes nothing: this model has no position encoding.",
-        }[str(encoding)]
-        + " $W$ with a superscript is a trained matrix; $t$ is the token that looks, $u$ one that is looked at."
+        f"{encoding.about} $W$ with a superscript is a trained matrix; $t$ is the token that looks, $u$ one that is looked at."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headlight.core.attention import MLA
+from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.errors import InputError, MissingModelError
 from headlight.core.model import Model
 from headlight.core.registry import MODELS
@@ -72,6 +72,4 @@ def begin(choices: InsideMLA) -> tuple[InsideMLA, list[str], Layered, Any]:
 
 def attention_of(here: Layered) -> MLA:
     """Its MLA; raises InputError where it is none."""
-    if not isinstance(here.model.attention, MLA):
-        raise InputError(f"{here.title} is no MLA")
-    return here.model.attention
+    return mla_of(here.model.attention, here.title)

@@ -29,15 +29,25 @@ ABOUT: Mapping[str, tuple[str, str]] = {
 }
 
 
+def symbol(name: str) -> str:
+    """A step's symbol in plain text; one that is not in the table has its name."""
+    return ABOUT[name][0] if name in ABOUT else name
+
+
+def about(step: Step) -> str:
+    """What a step is: as the table says, else as its variant does, else nothing."""
+    return ABOUT[step.name][1] if step.name in ABOUT else step.about
+
+
 def menu_name(step: Step) -> str:
     """A step in a menu: its symbol and its shape."""
-    return f"{ABOUT[step.name][0]}   {'×'.join(map(str, step.value.shape))}"
+    return f"{symbol(step.name)}   {'×'.join(map(str, step.value.shape))}"
 
 
 def lines(steps: tuple[Step, ...], kept: Mapping[str, object]) -> tuple[str, str]:
     """All steps as two Markdown lists: formula, what it is, shape, whether a decoder keeps it."""
     told = [
-        f"- ${step.formula}$ · {ABOUT[step.name][1]} · {' × '.join(map(str, step.value.shape))}"
+        f"- ${step.formula}$ · {about(step) or step.name} · {' × '.join(map(str, step.value.shape))}"
         + (" · **kept by a decoder**" if step.name in kept else "")
         for step in steps
     ]

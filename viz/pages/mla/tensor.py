@@ -10,7 +10,7 @@ from headlight.core.types import Step
 from headlight.viz.figures import tensor_map
 from headlight.viz.figures.mla.flow import SYMBOLS
 from headlight.viz.pages.mla.state import Layered
-from headlight.viz.pages.mla.step_names import ABOUT
+from headlight.viz.pages.mla.step_names import about, symbol
 from headlight.viz.theme import Theme
 from headlight.viz.ui.downloads import CELL, download, notebook
 from headlight.viz.ui.widgets import picture
@@ -26,19 +26,20 @@ def head_of(step: Step, here: Layered) -> int:
 def tensor(here: Layered, step: Step, steps: tuple[Step, ...], look: Theme, *, name: str, code: str) -> None:
     """The heatmap, what it shows, and its exports; steps: all of the derivation, for the file of tensors."""
     head = head_of(step, here)
-    symbol = SYMBOLS.get(step.name, (ABOUT[step.name][0], ""))[0]
+    title_symbol = SYMBOLS[step.name][0] if step.name in SYMBOLS else symbol(step.name)
     which = "" if step.n_heads is None else f" · {'KV head' if step.axes[0] == 'n_kv_heads' else 'head'} {head}"
     left, right = st.columns([5, 2], gap="medium")
     with left:
-        title = f"{symbol}{which} · {here.title}, layer {here.layer}"
+        title = f"{title_symbol}{which} · {here.title}, layer {here.layer}"
         mask = here.run.layers[here.layer].mask.cpu().numpy() if step.name == "weights" else None
         figure = tensor_map(step, head, here.run.tokens.pieces, title, mask=mask, theme=look)
         rows, columns = step.value.shape[-2:]
-        alt = f"{ABOUT[step.name][0]}{which}: {rows} tokens by {columns} numbers. {_range(step, head)}"
+        alt = f"{symbol(step.name)}{which}: {rows} tokens by {columns} numbers. {_range(step, head)}"
         picture(figure, name, alt)
     with right:
         st.latex(step.formula)
-        st.markdown(f"{ABOUT[step.name][1][:1].upper()}{ABOUT[step.name][1][1:]}.")
+        if about(step):
+            st.markdown(f"{about(step)[:1].upper()}{about(step)[1:]}.")
         axes = zip(step.axes, step.value.shape, strict=True)
         st.markdown("Shape: " + " × ".join(f"{size} `{axis}`" for axis, size in axes))
         if step.inputs:
@@ -56,7 +57,7 @@ def _range(step: Step, head: int) -> str:
 def _tex(name: str) -> str:
     """A symbol in TeX: c^KV as c^{KV}."""
     return (
-        re.sub(r"\^(\w+)", r"^{\1}", ABOUT[name][0]).replace("q̃", r"\tilde q").replace("s, masked", r"s\text{, masked}")
+        re.sub(r"\^(\w+)", r"^{\1}", symbol(name)).replace("q̃", r"\tilde q").replace("s, masked", r"s\text{, masked}")
     )
 
 
@@ -68,7 +69,7 @@ def _take_away(here: Layered, step: Step, steps: tuple[Step, ...], head: int, na
     with section:
         with st.container(horizontal=True):
             download(
-                f"{ABOUT[step.name][0]} of this head (CSV)", lambda: export.step_to_csv(here.run.tokens, step, head),
+                f"{symbol(step.name)} of this head (CSV)", lambda: export.step_to_csv(here.run.tokens, step, head),
                 f"{file_name}-head{here.head}-{step.name}.csv", "text/csv", CELL * step.of_head(head).numel(),
             )  # fmt: skip
             download(

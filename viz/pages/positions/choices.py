@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headlight.core.checkpoints.sibling import variants
 from headlight.core.examples import examples
 from headlight.viz import store
 from headlight.viz.pages.explore.choices import state as explore
@@ -67,7 +68,7 @@ class Positions(Choices):
     layer_mla: int = choice(1, _ANY, name="layer")
     head_mla: int = choice(0, _ANY, name="head")
     shift: int = choice(100, whole(0, 500))
-    attention: str = choice("gqa", among(("mha", "gqa", "mqa", "mla")))
+    attention: str = choice("gqa", among(variants()))
     first: str = choice("the dog bit the man today")
     second: str = choice("the man bit the dog today")
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import streamlit as st
-from headlight.core.attention import MLA
-from headlight.core.errors import InputError
+from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.shift import (
     Layer,
@@ -62,7 +61,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         st.info("The sibling MLA · RoPE is not trained on this machine yet: `python -m training.run` makes it.")
         return choices, []
     model = store.model(_NAME)
-    if not isinstance(model, Model) or not isinstance(model.attention, MLA):
+    if not isinstance(model, Model):
         return choices, ["This sibling is no MLA."]
     choices, notes = _settle(choices, model)
     with state.row("mla"):
@@ -73,7 +72,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     tokens = store.engine().tokens(_NAME, choices.text)
     layer = layer_of(model, tokens, choices.layer_mla)
     seen = shown(layer, model, choices.head_mla, choices.shift, tokens.pieces)
-    _dimensions(seen, model.attention, look)
+    _dimensions(seen, mla_of(model.attention, model.title), look)
     _test(seen, look)
     take_away(
         state,
@@ -90,9 +89,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
 
 def shown(layer: Layer, model: Model, head: int, shift: int, pieces: tuple[str, ...]) -> Shown:
     """The layer with the paper's order of putting keys together and the often told one."""
-    if not isinstance(model.attention, MLA):
-        raise InputError(f"{model.title} has no latent")
-    wrong = before_up_projection(mixing(model.attention, layer.params))
+    wrong = before_up_projection(mixing(mla_of(model.attention, model.title), layer.params))
     return Shown(layer, {_RIGHT: after_up_projection, _WRONG: wrong}, head, shift, pieces)
 
 

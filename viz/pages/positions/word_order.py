@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 from headlight.core.analysis.word_order import both_ways
-from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS
+from headlight.core.checkpoints.sibling import encodings, variants
 from headlight.core.lessons.order import ROUNDING, Apart, apart, without_positions
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
@@ -47,7 +47,7 @@ class _Case:
 def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     """Two sentences, a table of differences, a plain sentence each."""
     st.markdown(_INTRO)
-    there = [name for name in VARIANTS if any(_installed(name, encoding) for encoding in ENCODINGS)]
+    there = [name for name in variants() if any(_installed(name, encoding) for encoding in encodings())]
     if not there:
         st.info(
             "No sibling is trained on this machine yet: `python -m training.run` makes them.", icon=":material/info:"
@@ -55,7 +55,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         return choices, []
     notes = []
     if choices.attention not in there:
-        notes.append(f"No sibling with {VARIANTS[choices.attention][0]} is here; showing {VARIANTS[there[0]][0]}.")
+        notes.append(f"No sibling with {_title(choices.attention)} is here; showing {_title(there[0])}.")
         choices = replace(choices, attention=there[0])
     choices = replace(choices, first=choices.first[:_LONGEST], second=choices.second[:_LONGEST])
     _controls(choices, there)
@@ -64,9 +64,9 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     st.caption(_EXPLAINED)
     for case in cases:
         st.markdown(f"- **{_name(case)}**: {_verdict(case)}")
-    missing = [ENCODINGS[e][0] for e in ENCODINGS if not _installed(choices.attention, e)]
+    missing = [row.title for e, row in encodings().items() if not _installed(choices.attention, e)]
     if missing:
-        st.caption(f"Not trained on this machine yet with {VARIANTS[choices.attention][0]}: {', '.join(missing)}.")
+        st.caption(f"Not trained on this machine yet with {_title(choices.attention)}: {', '.join(missing)}.")
     take_away(
         state,
         "order",
@@ -79,6 +79,10 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     return choices, notes
 
 
+def _title(attention: str) -> str:
+    return variants()[attention].title
+
+
 def _installed(attention: str, encoding: str) -> bool:
     return SIBLINGS[f"{attention}-{encoding}"].installed
 
@@ -87,8 +91,7 @@ def _controls(choices: Positions, there: list[str]) -> None:
     with state.row("order"):
         for label, field in (("One order", "first"), ("Another order of the same words", "second")):
             state.text(label, field, getattr(choices, field), _LONGEST, width=330)
-        titles = {name: VARIANTS[name][0] for name in there}
-        state.segments("Attention", "attention", choices.attention, titles)
+        state.segments("Attention", "attention", choices.attention, {name: _title(name) for name in there})
         st.menu_button(
             "Examples", [first for first, _ in _EXAMPLES], key="positions_examples", icon=":material/lightbulb:",
             on_click=_example,
@@ -102,7 +105,7 @@ def _example() -> None:
 
 
 def _cases(choices: Positions) -> Iterator[_Case]:
-    for encoding, (title, _) in ENCODINGS.items():
+    for encoding, title in {name: row.title for name, row in encodings().items()}.items():
         if _installed(choices.attention, encoding):
             model = store.model(f"{choices.attention}-{encoding}")
         elif encoding == "none" and _installed(choices.attention, "rope"):

@@ -8,6 +8,7 @@ import streamlit as st
 from headlight.core.attention import GQA
 from headlight.core.examples import examples
 from headlight.core.model import Model
+from headlight.core.surgery.base import heads_of
 from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.core.surgery.methods import METHODS
 from headlight.viz import store
@@ -61,8 +62,8 @@ def _new_model(name: str) -> None:
 
 def numbers(choices: SurgeryChoices, model: Model) -> None:
     """The method's number and what else it asks for, and where to look."""
-    source = model.attention
-    if not isinstance(source, GQA):
+    source = heads_of(model.attention)
+    if source is None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", key="surgery_row_numbers"):
         _setting(choices, source)

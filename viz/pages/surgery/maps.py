@@ -71,7 +71,7 @@ def _bars(choices: SurgeryChoices, shown: Shown, layer: int, head: int, look: Th
         on_pick=lambda cell: state.change(head=cell[1], query=None, key=None),
     )  # fmt: skip
     group = ""
-    kv = shown.new.n_heads // getattr(shown.new, "n_kv_heads", shown.new.n_heads)
+    kv = shown.new.n_heads // shown.new.n_kv_heads
     if shown.conversion.counts == "heads" and kv > 1:
         first = head // kv * kv
         group = f" Heads {first} to {first + kv - 1} now read the same key and value head."

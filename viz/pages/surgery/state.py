@@ -13,6 +13,7 @@ from headlight.core.examples import examples, locate
 from headlight.core.model import Model
 from headlight.core.serving.conversions import Point
 from headlight.core.surgery import Conversion, Converted
+from headlight.core.surgery.base import heads_of
 from headlight.core.surgery.methods import METHODS, convertible, grid
 from headlight.core.surgery.whole import distances, weights_of
 from headlight.core.types import Run, Traces
@@ -89,9 +90,10 @@ def settle(choices: SurgeryChoices, model: Model) -> tuple[SurgeryChoices, list[
 
 
 def _heads(model: Model) -> GQA:
-    if not isinstance(model.attention, GQA):  # `convertible` says so before
+    heads = heads_of(model.attention)
+    if heads is None:  # `convertible` says so before
         raise InputError(f"{model.title} has no key and value heads")
-    return model.attention
+    return heads
 
 
 def _rotary(choices: SurgeryChoices, source: GQA) -> tuple[SurgeryChoices, list[str]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
-from headlight.core.attention import Decoupled, Latent
+from headlight.core.attention import Attention
 from headlight.core.cache import KVCache
 from headlight.core.lessons.turned_keys import how_far, multiplications
+from headlight.core.memory.shape import CachePart
 from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.viz import store
 from headlight.viz.components.chart import chart
@@ -34,8 +35,8 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
         return
     with section:
         attention = shown.new
-        if isinstance(attention, Latent):
-            st.markdown(_rank(shown, attention))
+        if attention.cache_row().part("latent"):
+            st.markdown(_rank(shown, attention.cache_row().part("rotated")))
             _absorbing(choices, shown, attention, look)
         elif choices.method == "repeat":
             st.markdown(
@@ -46,16 +47,15 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
             st.markdown(_HEADS + (f" {_RANDOM}" if choices.method in ("random", "fresh") else ""))
 
 
-def _rank(shown: Shown, attention: Latent) -> str:
+def _rank(shown: Shown, rotated: CachePart | None) -> str:
     source, full = shown.source, shown.conversion.settings(shown.source)[-1]
     rows, width = 2 * source.n_kv_heads * source.head_dim, source.d_model
-    if isinstance(attention, Decoupled):
-        kept = source.n_kv_heads * attention.qk_rope_head_dim
+    if rotated is not None:
         return (
-            f"Of each key {attention.qk_rope_head_dim} of {source.head_dim} dimensions keep their rotation "
-            f"({source.n_kv_heads} × {attention.qk_rope_head_dim} = {kept} numbers a token); the other "
-            f"{attention.qk_nope_head_dim} lose it, so those parts of the scores no longer know how far apart two tokens are. "
-            f"That is a loss at every rank, the full one ({full}) too. MHA2MLA and TransMLA train on afterwards."
+            f"Of each key {rotated.width} of {source.head_dim} dimensions keep their rotation "
+            f"({source.n_kv_heads} × {rotated.width} = {rotated.elements} numbers a token); the other "
+            f"{source.head_dim - rotated.width} lose it, so those parts of the scores no longer know how far apart two tokens "
+            f"are. That is a loss at every rank, the full one ({full}) too. MHA2MLA and TransMLA train on afterwards."
         )
     start = f"The keys and values of a layer are [W_K; W_V] h: {rows} numbers, made from {width}. "
     if width < rows:
@@ -71,9 +71,9 @@ def _rank(shown: Shown, attention: Latent) -> str:
     )
 
 
-def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Latent, look: Theme) -> None:
+def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Attention, look: Theme) -> None:
     cost = multiplications(attention)
-    if isinstance(attention, Decoupled):
+    if attention.cache_row().part("rotated"):
         st.markdown(
             "**It can be absorbed**: what is turned is not in the latent, so W^UK goes to the query's side and decoding "
             f"attends in latent space. {_difference(choices, shown)} These dimensions were kept: {CHOICES[choices.choice]}."
@@ -90,8 +90,6 @@ def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Latent, look: T
 
 def _difference(choices: SurgeryChoices, shown: Shown) -> str:
     attention, params = shown.converted.attention, shown.converted.params
-    if not isinstance(attention, Latent):
-        return ""
     h = store.workshop().inputs(shown.name, choices.text)[choices.layer or 0]
     p = attention.project(h, params, shown.model.position, KVCache())
     weights, _ = attention.absorbed(p.q, p.cache, p.q_pos, p.position, params)
@@ -100,7 +98,7 @@ def _difference(choices: SurgeryChoices, shown: Shown) -> str:
 
 
 def _not_absorbable(
-    choices: SurgeryChoices, shown: Shown, attention: Latent, cost: dict[str, int], look: Theme
+    choices: SurgeryChoices, shown: Shown, attention: Attention, cost: dict[str, int], look: Theme
 ) -> None:  # fmt: skip
     head, far = choices.head or 0, range(_FAR + 1)
     apart = how_far(attention, shown.converted.params, shown.model.position, head, far).cpu().numpy()
