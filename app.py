@@ -1,4 +1,4 @@
-"""Headlight: what each attention head looks at, and what it costs to remember it. `make run`, or streamlit run app.py.
+"""Headlight: what each attention head looks at, and what it costs to remember it. `headlight run`, or streamlit run app.py.
 
 The pages are in viz/frame/main.py; here they become a web app: the limits (headlight.toml), our own addresses
 (viz/web/routes.py), headers and what is closed (viz/web/security.py), uploads in bounds (viz/web/uploads.py), logs and counters
@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from headlight.core.errors import ConfigError
 from headlight.core.serving import metrics
 from headlight.core.settings import read
+from headlight.viz.web import FRAME
 from headlight.viz.web.routes import routes
 from headlight.viz.web.security import Safety
 from headlight.viz.web.shutdown import leave_in_peace
@@ -32,7 +33,7 @@ except ConfigError as error:  # told at the start, not to the first visitor
 leave_in_peace()
 
 app = st.App(
-    "viz/frame/main.py",
+    FRAME,
     routes=routes(),
     middleware=[Middleware(Safety), Middleware(UploadBounds, limits=SETTINGS.uploads)],
 )

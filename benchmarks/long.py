@@ -36,7 +36,7 @@ from headlight.core.positions import Position
 from headlight.core.types import Projections, positions
 from torch.nn import functional as F
 
-from benchmarks.peers import STAGE, blank, memory
+from benchmarks.peers.__main__ import STAGE, blank, memory
 from headlight import load_model, run
 from tests.browser import chromium, server
 

@@ -31,7 +31,7 @@ def load_model(
     """A model ready to run: one of the registry by name ("minilm", "smollm2"), or a checkpoint of your own.
 
     name: of the registry, or a folder with safetensors weights, or "org/name" on the Hugging Face Hub (the last two need
-    requirements-hub.txt). device: "cpu", "cuda", "mps" or None for the best there is. progress(done 0-1, what) is called
+    the extra [hub]). device: "cpu", "cuda", "mps" or None for the best there is. progress(done 0-1, what) is called
     while it takes long. Raises UnknownNameError, MissingModelError (with the command that helps), CheckpointError or
     UnsupportedModelError.
     """

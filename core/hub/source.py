@@ -15,7 +15,7 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
-EXTRA = "pip install -r requirements-hub.txt"
+EXTRA = "pip install transformers huggingface_hub"
 
 
 def locate(path_or_id: str) -> Path:

@@ -1,4 +1,4 @@
-"""Which Headlight this is: VERSION at the top of the checkout, and the commit where that is known."""
+"""Which Headlight this is: its file VERSION, and the commit where that is known."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from headlight.core import TOP
 
 
-def version(root: Path = ROOT) -> str:
+def version(root: Path = TOP) -> str:
     """The version, as the file VERSION has it: "1.2.0"."""
     return (root / "VERSION").read_text("utf-8").strip()
 
 
-def commit(root: Path = ROOT) -> str | None:
+def commit(root: Path = TOP) -> str | None:
     """The commit that is running: HEADLIGHT_COMMIT (an image has no history), else what the checkout's HEAD names."""
     told = os.environ.get("HEADLIGHT_COMMIT", "").strip()
     return told if re.fullmatch(r"[0-9a-f]{7,64}", told) else _head(root / ".git")

@@ -1,4 +1,4 @@
-"""A button that takes a file away: made when it is asked for, and only if it is no larger than the operator lets one be."""
+"""What a page lets a visitor take away: files, made when they are asked for and no larger than the operator allows; code."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def download(label: str, make: Callable[[], str | bytes], file_name: str, mime: 
         st.caption(f"{label}: about {nbytes:,} bytes; {most:,} are the limit here.")
         return
     st.download_button(label, make, file_name, mime, on_click="ignore", icon=":material/download:")
+
+
+def notebook(code: str) -> None:
+    """The calls that make what is on the page, to be copied."""
+    st.caption("In a notebook, with the Python package `headlight` installed:")
+    st.code(code, language="python")

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 from headlight.viz.components.chart import chart
+from headlight.viz.ui.downloads import notebook
 from headlight.viz.ui.state import Address, mirror
 
 
@@ -76,8 +77,7 @@ class Controls:
                     st.download_button(
                         f"{title} (CSV)", make, file_name, "text/csv", on_click="ignore", icon=":material/download:"
                     )  # fmt: skip
-            st.caption("In a notebook, with Headlight's folder as the working directory:")
-            st.code(code, language="python")
+            notebook(code)
 
     def _bound(self, field: str, value: Any) -> dict[str, Any]:
         key = self.key(field)

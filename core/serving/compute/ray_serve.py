@@ -1,4 +1,4 @@
-"""The computing servers as a deployment of Ray Serve (optional: requirements-ray.txt), and a cluster to run it on.
+"""The computing servers as a deployment of Ray Serve (optional: the extra [ray]), and a cluster to run it on.
 
     python -m headlight.core.serving.compute.ray_serve        # a local cluster, until it is interrupted
 
@@ -120,7 +120,7 @@ def start(cluster: Cluster, device: str | None = None) -> None:
         import ray
         from ray import serve
     except ImportError as error:
-        raise MissingModelError("Ray is not installed here: pip install -r requirements-ray.txt") from error
+        raise MissingModelError("Ray is not installed here: pip install 'ray[serve]'") from error
     _connect(ray, cluster)
     serve.start(proxy_location="HeadOnly", http_options={"host": cluster.host, "port": cluster.port})
     deployment: Any = serve.deployment(

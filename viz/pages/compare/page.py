@@ -44,7 +44,7 @@ def page() -> None:
 def _page() -> None:
     names = [name for name, row in store.engine().rows.items() if row.installed]
     if len(names) < 2:
-        st.error(f"Comparing takes two models. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
+        st.error(f"Comparing takes two models. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
         return
     fallback = Comparison(text=carried_text(examples()[0].text), models=default_models(names))
     choices, notes = address.read(fallback)

@@ -58,7 +58,7 @@ def _page() -> None:
     rows = store.engine().rows
     names = [name for name, row in rows.items() if row.installed]
     if not names:
-        st.error(f"No model is installed yet. In the project's folder, run:\n\n`{INSTALL_COMMAND}`")
+        st.error(f"No model is installed yet. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
         return
     fallback = Choices(text=carried_text(examples()[0].text), model=names[0])
     choices, notes = address.read(fallback)

@@ -10,7 +10,7 @@ from headlight.viz.figures import head_map, offline_page
 from headlight.viz.figures.summary import cell_sentence, head_sentence
 from headlight.viz.pages.explore.choices import View
 from headlight.viz.theme import Theme
-from headlight.viz.ui.downloads import CELL, download
+from headlight.viz.ui.downloads import CELL, download, notebook
 
 PLOTLY = 5_000_000  # bytes of plotly.js, which comes with the page
 
@@ -46,8 +46,7 @@ def draw(result: Run, view: View, look: Theme) -> None:
                 "This picture as a page (HTML, works offline)", lambda: _page(again(), view, look), f"{name}.html",
                 "text/html", PLOTLY + CELL * cells,
             )  # fmt: skip
-        st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(_snippet(view), language="python")
+        notebook(_snippet(view))
 
 
 def _page(result: Run, view: View, look: Theme) -> str:
@@ -59,10 +58,9 @@ def _page(result: Run, view: View, look: Theme) -> str:
 
 def _snippet(view: View) -> str:
     return (
-        "from headlight import load_model, run\n"
-        "from headlight.viz.figures import head_map\n\n"
-        f"model = load_model({view.model!r})\n"
-        f"result = run(model, {view.text!r}, layers=[{view.layer}])\n"
+        "import headlight as hl\n\n"
+        f"model = hl.load_model({view.model!r})\n"
+        f"result = hl.run(model, {view.text!r}, layers=[{view.layer}])\n"
         f"result.layers[{view.layer}].weights[{view.head}, {view.query}, {view.key}]\n"
-        f"head_map(result, layer={view.layer}, head={view.head})\n"
+        f"hl.head_map(result, layer={view.layer}, head={view.head})\n"
     )

@@ -25,7 +25,7 @@ def models() -> list[str]:
         (name for name in MODELS if name in rows and rows[name].installed), key=lambda name: name != "smollm2"
     )
     if not names:
-        raise MissingModelError(f"no model is installed yet; in the project's folder, run {INSTALL_COMMAND}")
+        raise MissingModelError(f"no model is installed yet; {INSTALL_COMMAND} brings two")
     return names
 
 

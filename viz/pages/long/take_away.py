@@ -9,6 +9,7 @@ from headlight.core.long.profile import FAR, LOCAL, profile
 from headlight.core.long.reading import Reading
 from headlight.viz import store
 from headlight.viz.pages.long.choices import OWN, LongChoices, grain
+from headlight.viz.ui.downloads import notebook
 
 
 def draw(choices: LongChoices, key: str, length: int) -> None:
@@ -45,8 +46,7 @@ def draw(choices: LongChoices, key: str, length: int) -> None:
                     f"{title} (CSV)", make, f"headlight-layer{layer}.csv", "text/csv", on_click="ignore",
                     icon=":material/download:",
                 )  # fmt: skip
-        st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(_code(choices, length), language="python")
+        notebook(_code(choices, length))
 
 
 def _reading(key: str) -> Reading:

@@ -12,7 +12,7 @@ from headlight.viz.figures.mla.flow import SYMBOLS
 from headlight.viz.pages.mla.state import Layered
 from headlight.viz.pages.mla.step_names import ABOUT
 from headlight.viz.theme import Theme
-from headlight.viz.ui.downloads import CELL, download
+from headlight.viz.ui.downloads import CELL, download, notebook
 from headlight.viz.ui.widgets import picture
 
 
@@ -77,5 +77,4 @@ def _take_away(here: Layered, step: Step, steps: tuple[Step, ...], head: int, na
                 f"{file_name}-steps.safetensors", "application/octet-stream",
                 sum(each.value.numel() * each.value.element_size() for each in steps),
             )  # fmt: skip
-        st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(code, language="python")
+        notebook(code)

@@ -12,7 +12,7 @@ from headlight.core.surgery.methods import METHODS
 from headlight.viz import store
 from headlight.viz.pages.surgery.choices import SurgeryChoices
 from headlight.viz.pages.surgery.state import Shown, curve_points
-from headlight.viz.ui.downloads import CELL, download
+from headlight.viz.ui.downloads import CELL, download, notebook
 
 _NEW = 24  # tokens of a continuation
 
@@ -68,8 +68,7 @@ def draw(choices: SurgeryChoices, shown: Shown) -> None:
                 "The converted layer (safetensors)", f"{name}.safetensors", "application/octet-stream",
                 lambda: layer_safetensors(light.name, layer, light.conversion, light.setting, light.converted),
             )  # fmt: skip
-        st.caption("In a notebook, with Headlight's folder as the working directory:")
-        st.code(_snippet(choices, shown), language="python")
+        notebook(_snippet(choices, shown))
 
 
 def _download(label: str, file_name: str, mime: str, make: Callable[[], str | bytes]) -> None:

