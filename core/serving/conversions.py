@@ -15,9 +15,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from cachetools import LRUCache
 from headlight.core.errors import HeadlightError
 from headlight.core.model import Model
+from headlight.core.serving.bounded import Bounded
 from headlight.core.serving.engine import Engine
 from headlight.core.serving.turns import APP, Caller
 from headlight.core.surgery import Conversion, Converted, Prepared
@@ -61,17 +61,17 @@ class Workshop:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         caches = engine.settings.caches
-        self._lock, self._calibrating = threading.Lock(), threading.Lock()
-        self._prepared: LRUCache[tuple[str, Conversion, int], Prepared] = LRUCache(
+        self._lock = threading.Lock()
+        self._prepared: Bounded[tuple[str, Conversion, int], Prepared] = Bounded(
             caches.prepared, lambda p: p.nbytes + 64
         )
-        self._runs: LRUCache[tuple[str, Conversion, int, str], Run] = LRUCache(
+        self._runs: Bounded[tuple[str, Conversion, int, str], Run] = Bounded(
             caches.converted_runs, lambda run: run.nbytes + run.trace_nbytes
         )
-        self._inputs: LRUCache[tuple[str, str], list[Any]] = LRUCache(caches.inputs, _nbytes)
-        self._moments: LRUCache[str, list[Any]] = LRUCache(caches.moments, _nbytes)
-        self._yardsticks: LRUCache[str, Yardstick] = LRUCache(16)
-        self._results: LRUCache[Point, Result] = LRUCache(MOST_RESULTS)
+        self._inputs: Bounded[tuple[str, str], list[Any]] = Bounded(caches.inputs, _nbytes)
+        self._moments: Bounded[str, list[Any]] = Bounded(caches.moments, _nbytes)
+        self._yardsticks: Bounded[str, Yardstick] = Bounded(16)
+        self._results: Bounded[Point, Result] = Bounded(MOST_RESULTS)
         self._waiting: list[Point] = []
         self._thread: threading.Thread | None = None
         self._ending = False
@@ -79,9 +79,9 @@ class Workshop:
 
     def let_go(self) -> None:
         """Drops what can be made again; what was measured stays."""
-        with self._lock:
-            for kept in (self._prepared, self._runs, self._inputs):
-                kept.clear()
+        self._prepared.clear()
+        self._runs.clear()
+        self._inputs.clear()
 
     def inputs(self, name: str, text: str, caller: Caller = APP) -> list[Any]:
         """What goes into each layer's attention for a text, a tensor (seq, d_model) a layer."""
@@ -90,7 +90,7 @@ class Workshop:
             model, tokens = self._model(name), self._engine.tokens(name, text)
             return self._engine.in_turn(lambda check: inputs(model, tokens), caller)
 
-        return self._once(self._inputs, (name, text), make)
+        return self._inputs.get((name, text), make, caller.check)
 
     def moments(self, name: str, show: Progress | None = None) -> list[Any]:
         """Second moments of what the layers read; the first time the calibration text is read, with show(done, what)."""
@@ -104,13 +104,11 @@ class Workshop:
             if show is not None:
                 show(done[0] / len(passages), "reading the calibration text")
 
-        with self._calibrating:  # it takes seconds, so who asks meanwhile waits
-            return self._once(self._moments, name, lambda: second_moments(self._model(name), passages, turn))
+        return self._moments.get(name, lambda: second_moments(self._model(name), passages, turn))
 
     def calibrated(self, name: str) -> bool:
         """Whether `moments` answers at once."""
-        with self._lock:
-            return name in self._moments
+        return name in self._moments
 
     def layer(self, name: str, conversion: Conversion, setting: int, index: int) -> Converted:
         """One layer converted; raises what the conversion refuses."""
@@ -138,12 +136,11 @@ class Workshop:
             converted = self.model(name, conversion, setting, show)
             return self._engine.read(converted, self._engine.tokens(name, text), caller=caller)
 
-        return self._once(self._runs, (name, conversion, setting, text), make)
+        return self._runs.get((name, conversion, setting, text), make, caller.check)
 
     def ready(self, name: str, conversion: Conversion) -> bool:
         """Whether `model` answers at once for any setting."""
-        with self._lock:
-            return all((name, conversion, i) in self._prepared for i in range(self._model(name).n_layers))
+        return all((name, conversion, i) in self._prepared for i in range(self._model(name).n_layers))
 
     def ask(self, points: Sequence[Point]) -> None:
         """Measures these points next, in their order, before all that was asked for earlier."""
@@ -159,8 +156,7 @@ class Workshop:
 
     def result(self, point: Point) -> Result | None:
         """What was measured, or None as long as it was not."""
-        with self._lock:
-            return self._results.get(point)
+        return self._results.peek(point)
 
     def measure(self, name: str) -> str:
         """What is measured for a model: "perplexity" or "similarity"."""
@@ -174,7 +170,7 @@ class Workshop:
             while (point := self._next()) is not None:
                 result = self._measured(point)
                 with self._lock:
-                    self._results[point] = result
+                    self._results.put(point, result)
                     self._waiting = [other for other in self._waiting if other != point]
 
     def _next(self) -> Point | None:
@@ -191,7 +187,7 @@ class Workshop:
 
     def _measured(self, point: Point) -> Result:
         try:
-            yardstick = self._once(self._yardsticks, point.model, lambda: self._yardstick(point.model))
+            yardstick = self._yardsticks.get(point.model, lambda: self._yardstick(point.model))
             converted = self.model(point.model, point.conversion, point.setting)
             return Result(yardstick.value(converted, self._after_visitors), yardstick.own)
         except _Ended:
@@ -220,19 +216,10 @@ class Workshop:
             moments = self.moments(name) if conversion.calibrated else None
             return conversion.prepare(layer_of(self._model(name), index, moments))
 
-        return self._once(self._prepared, (name, conversion, index), make)
+        return self._prepared.get((name, conversion, index), make)
 
     def _model(self, name: str) -> Model:
         return convertible(self._engine.model(name))
-
-    def _once(self, kept: LRUCache[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
-        with self._lock:
-            found = kept.get(key)
-        if found is None:
-            found = make()  # two who ask at once both make it; what they make is the same
-            with self._lock, suppress(ValueError):  # larger than all that may be kept
-                kept[key] = found
-        return found
 
 
 def _nbytes(tensors: list[Any]) -> int:

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cachetools import LRUCache
 from headlight.core.errors import BusyError, InputError
 from headlight.core.long.job import Job
 from headlight.core.long.reading import Reading
 from headlight.core.overload import with_room
+from headlight.core.serving.bounded import Bounded
 from headlight.core.serving.engine import Engine
 from headlight.core.serving.turns import APP, Caller
 from headlight.core.types import Projections, Tokens
@@ -32,11 +32,9 @@ class Desk:
         caches = engine.settings.caches
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._readings: LRUCache[str, Reading] = LRUCache(
-            caches.readings, getsizeof=lambda reading: reading.shelf.nbytes
-        )
-        self._projections: LRUCache[tuple[str, int], Projections] = LRUCache(caches.projections, getsizeof=_nbytes)
-        self._made: LRUCache[tuple[Any, ...], Any] = LRUCache(caches.maps, getsizeof=lambda made: made[1])
+        self._readings: Bounded[str, Reading] = Bounded(caches.readings, lambda reading: reading.shelf.nbytes)
+        self._projections: Bounded[tuple[str, int], Projections] = Bounded(caches.projections, _nbytes)
+        self._made: Bounded[tuple[Any, ...], tuple[Any, int]] = Bounded(caches.maps, lambda made: made[1])
         engine.when_short(self.let_go)
 
     def key(self, name: str, tokens: Tokens) -> str:
@@ -47,7 +45,7 @@ class Desk:
         """What was read, if it is still kept."""
         with self._lock:
             self._clear()
-            return self._readings.get(key)
+            return self._readings.peek(key)
 
     def job(self, key: str) -> Job | None:
         """The reading under way, or the one that went wrong last."""
@@ -65,9 +63,9 @@ class Desk:
                 if sum(other.running for other in self._jobs.values()) >= most_jobs:
                     raise BusyError(f"{most_jobs} long texts are being read just now; try again in a minute")
                 job = Job(self._engine, name, tokens, self._folder)
-                if job.nbytes > self._readings.maxsize:
-                    most = self._readings.maxsize
-                    raise InputError(f"this text would keep {job.nbytes:,} bytes; {most:,.0f} are the limit here")
+                if job.nbytes > self._readings.most:
+                    most = self._readings.most
+                    raise InputError(f"this text would keep {job.nbytes:,} bytes; {most:,} are the limit here")
                 job.wait_for(visitor)
                 self._jobs[key] = job
                 job.start()
@@ -82,38 +80,27 @@ class Desk:
 
     def projections(self, key: str, reading: Reading, layer: int) -> Projections:
         """A layer's queries and keys, made from what is kept and remembered for the next head or zoom."""
-        with self._lock:
-            found = self._projections.get((key, layer))
-        if found is None:
-            found = reading.projections(layer)
-            with self._lock:
-                if _nbytes(found) <= self._projections.maxsize:
-                    self._projections[key, layer] = found
-        return found
+        return self._projections.get((key, layer), lambda: reading.projections(layer), self._caller().check)
 
     def made(self, key: tuple[Any, ...], nbytes: Callable[[T], int], make: Callable[[], T], alone: bool = True) -> T:
         """A map or a measure by its key: remembered, or made, alone on the device unless `make` sees to that itself."""
-        with self._lock:
-            found = self._made.get(key)
-        if found is not None:
-            return found[0]  # type: ignore[no-any-return]
-        with self._engine.alone(self._caller()) if alone else nullcontext():
-            made = with_room(make, self._engine.let_go)
-        with self._lock:
-            if (size := nbytes(made)) <= self._made.maxsize:
-                self._made[key] = (made, size)
-        return made
+        caller = self._caller()
+
+        def sized() -> tuple[T, int]:
+            with self._engine.alone(caller) if alone else nullcontext():
+                made = with_room(make, self._engine.let_go)
+            return made, nbytes(made)
+
+        return self._made.get(key, sized, caller.check)[0]  # type: ignore[no-any-return]
 
     def knows(self, key: tuple[Any, ...]) -> bool:
         """Whether `made` answers at once."""
-        with self._lock:
-            return key in self._made
+        return key in self._made
 
     def let_go(self) -> None:
         """Drops what can be made again without reading a text anew."""
-        with self._lock:
-            self._projections.clear()
-            self._made.clear()
+        self._projections.clear()
+        self._made.clear()
 
     def turn(self) -> AbstractContextManager[None]:
         """The device for one piece of a visitor's work, and the next, as often as it is entered."""
@@ -123,7 +110,7 @@ class Desk:
         # Finished jobs become readings; what does not fit with the others lets the oldest go.
         for key, job in list(self._jobs.items()):
             if job.result is not None:
-                self._readings[key] = job.result
+                self._readings.put(key, job.result)
                 del self._jobs[key]
             elif job.stopped or (job.error and len(self._jobs) > 2 * self._engine.settings.requests.documents):
                 del self._jobs[key]

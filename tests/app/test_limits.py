@@ -6,16 +6,15 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cachetools import LRUCache
 from headlight.core.decoding import Continuation
 from headlight.core.errors import BusyError
+from headlight.core.serving.bounded import Bounded
 from headlight.core.serving.turns import APP
 from headlight.core.settings import Exports, Settings, Text, Uploads
 from headlight.viz import store
@@ -108,7 +107,7 @@ def test_without_memory_a_page_says_so_once_and_the_next_request_works(path: str
         link["count"] = "2"
     with monkeypatch.context() as patch:
         for room in ("engine", "compute.in_process"):
-            patch.setattr(f"core.{room}.run", lacking)
+            patch.setattr(f"headlight.core.serving.{room}.run", lacking)
         patch.setattr("headlight.core.decoding.Decoder.read", lacking)
         app = page(path, **link)
     assert not app.exception
@@ -160,34 +159,33 @@ def test_what_a_page_keeps_for_its_buttons_and_its_clock_is_not_the_run() -> Non
         app.session_state["takeaway" if not path else "surgery_takeaway"] = True
         app.run()
         assert not app.exception
-        kept, lock = store._runs()
-        with lock:
-            runs += [weakref.ref(run.layers) for (_, text), run in list(kept.items()) if "only this test" in text]
-            kept.clear()
+        kept = store._runs()
+        runs += [weakref.ref(run.layers) for (_, text), run in list(kept._values.items()) if "only this test" in text]
+        kept.clear()
         gc.collect()
     assert runs and all(each() is None for each in runs)
 
 
 def test_a_continuation_that_was_let_go_of_is_written_again_and_one_that_is_kept_counts_its_bytes(monkeypatch) -> None:
-    small: LRUCache[object, Continuation] = LRUCache(10, getsizeof=lambda each: each.nbytes)
-    large: LRUCache[object, Continuation] = LRUCache(10**8, getsizeof=lambda each: each.nbytes)
+    small: Bounded[object, Continuation] = Bounded(10, lambda each: each.nbytes)
+    large: Bounded[object, Continuation] = Bounded(10**8, lambda each: each.nbytes)
     said = {}
     for kept in (small, large):
-        monkeypatch.setattr(store, "_continuations", lambda kept=kept: (kept, threading.Lock()))
+        monkeypatch.setattr(store, "_continuations", lambda kept=kept: kept)
         app = page("watch", text=TEXT, model="mla-rope", count="3")
         app.button(key="watch_step").click().run()
         assert not app.exception
         said[id(kept)] = next(each.value for each in app.markdown if "blue-background" in each.value)
     assert said[id(small)] == said[id(large)] and not len(small)
-    (continuation,) = large.values()
+    (continuation,) = large._values.values()
     held = sum(cache.nbytes for cache in continuation.decoder.caches)
     watched = sum(w.numel() * 4 for step in continuation.steps for w in step.weights)
-    assert large.currsize >= held + watched > 0 and len(continuation.steps) == 4
+    assert large.size >= held + watched > 0 and len(continuation.steps) == 4
 
 
 def test_a_text_of_ones_own_is_kept_a_visitor_within_the_bytes_of_all(monkeypatch) -> None:
-    kept: LRUCache[object, store.Kept] = LRUCache(4_000, getsizeof=lambda each: each.nbytes)
-    monkeypatch.setattr(store, "_documents", lambda: (kept, threading.Lock()))
+    kept: Bounded[object, object] = Bounded(4_000, store.text_bytes)  # type: ignore[arg-type]
+    monkeypatch.setattr(store, "_documents", lambda: kept)
     visitors = iter(("a", "a", "b", "c", "a", "b", "c"))
     monkeypatch.setattr(store, "visitor", lambda: next(visitors))
     store.keep_own_text("x" * 400)

@@ -6,7 +6,7 @@ in the same pieces, so that any replica can go on where another died.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from headlight.core.decoding import Decoder
 from headlight.core.errors import HeadlightError, InputError
 from headlight.core.model import Model, Readable, run
+from headlight.core.serving.bounded import Bounded
 from headlight.core.serving.compute.batch import batches, run_batch
 from headlight.core.serving.compute.wire import pack, pack_run
 from headlight.core.serving.engine import Engine
@@ -46,8 +47,9 @@ class Worker:
 
     def __init__(self, device: str | None = None, decoders_bytes: int = DECODERS_BYTES) -> None:
         self._engine = Engine(device)
-        self._decoders: OrderedDict[str, tuple[list[list[int]], Decoder]] = OrderedDict()
-        self._most = decoders_bytes
+        self._decoders: Bounded[str, tuple[list[list[int]], Decoder]] = Bounded(
+            decoders_bytes, lambda kept: kept[1].reserved_nbytes
+        )
 
     def check(self) -> None:
         """Raises where the device no longer computes."""
@@ -94,19 +96,14 @@ class Worker:
         """
         loaded = self._engine.model(model)
         with self._engine.alone():
-            done, decoder = self._decoders.pop(key, ([], None))
+            done, decoder = self._decoders.pop(key) or ([], None)
             if decoder is None or done != reads[: len(done)] or len(done) >= len(reads):
                 done, decoder = [], Decoder(loaded, watch=watch)
             for ids in reads[len(done) :]:
                 logits = decoder.read(_known(decoder.model, ids))
-            self._shelve(key, reads, decoder)
+            self._decoders.put(key, (reads, decoder))
         weights = {f"weights.{i}": t for i, t in enumerate(decoder.weights)}
         return pack({"nbytes": decoder.nbytes, "layers": len(weights)}, {"logits": logits, **weights})
-
-    def _shelve(self, key: str, reads: list[list[int]], decoder: Decoder) -> None:
-        self._decoders[key] = (reads, decoder)
-        while sum(d.reserved_nbytes for _, d in self._decoders.values()) > self._most:
-            self._decoders.popitem(last=False)
 
 
 def _tokens(model: Readable, question: Question) -> Tokens:

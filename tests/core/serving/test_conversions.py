@@ -102,7 +102,7 @@ def test_what_is_asked_last_comes_first_and_the_queue_is_bounded(monkeypatch):
 def test_what_is_kept_stays_within_its_bytes():
     small = Workshop(Engine("cpu", settings=Settings(caches=Caches(prepared=300_000))))
     small.model("gqa-rope", JointSVD(), 20)  # 4 layers of 164 kB
-    assert 0 < small._prepared.currsize <= 300_000 and len(small._prepared) == 1
+    assert 0 < small._prepared.size <= 300_000 and len(small._prepared) == 1
 
 
 def test_calibration_shows_how_far_it_is(monkeypatch):
