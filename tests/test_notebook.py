@@ -22,9 +22,9 @@ def _in_a_fresh_interpreter(code: str) -> str:
 
 def test_the_readmes_notebook_lines_work_as_printed():
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert "from headlight import head_map, load_model, run" in lines
+    assert "import headlight as hl" in lines
     shown = """
-figure = head_map(result, layer=3, head=1)
+figure = hl.head_map(result, layer=3, head=1)
 print(result.tokens.pieces[:3], tuple(result.layers[3].weights.shape), type(figure).__name__)
 import sys
 print("streamlit" in sys.modules)
