@@ -34,10 +34,10 @@ TOGETHER = ("browser", "package", "compute", "faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups for pytest-xdist: one worker for each of TOGETHER, and for every other file, so that its fixtures are made once."""
+    """Groups for pytest-xdist: one worker for each of TOGETHER, and for every other file, whose fixtures are made once."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: (TOGETHER + (_group(item),)).index(_group(item)))
+    items.sort(key=lambda item: (*TOGETHER, _group(item)).index(_group(item)))
 
 
 def _group(item: pytest.Item) -> str:

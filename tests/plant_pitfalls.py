@@ -37,6 +37,7 @@ TESTS = (
 
 BASE, GQA, MLA, MODEL = "core/attention/base.py", "core/attention/gqa.py", "core/attention/mla.py", "core/model.py"
 ROPE, SCALING, CACHE = "core/positions/rope.py", "core/positions/scaling.py", "core/cache.py"
+MASKED = "windowed or (self.causal and not square and len(p.q_pos) > 1)"  # where fused attention is given a mask
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ MISTAKES = (
     mistake(1, "KV heads tiled (0, 1, 0, 1)", (
         BASE, "t.repeat_interleave(self.n_heads // t.shape[0], dim=0)", "t.repeat(self.n_heads // t.shape[0], 1, 1)",
     )),
-    mistake(2, "several new tokens masked from the top left", (BASE, "windowed or (self.causal and not square and len(p.q_pos) > 1)", "windowed")),
+    mistake(2, "several new tokens masked from the top left", (BASE, MASKED, "windowed")),
     mistake(2, "one new token sees key 0 alone",
-        (BASE, "windowed or (self.causal and not square and len(p.q_pos) > 1)", "windowed"), (BASE, " and len(p.q_pos) > 1", ""),
+        (BASE, MASKED, "windowed"), (BASE, " and len(p.q_pos) > 1", ""),
     ),
     mistake(3, "MLA's scale without the rotary part", (
         MLA, "    def shapes(self)",
