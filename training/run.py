@@ -112,9 +112,10 @@ def show(bar: tqdm, state: State, sibling: Sibling) -> None:
     """The steps that are done, and the mean loss of the last ones."""
     recent = state.losses[-_SMOOTH:]
     bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
-    done = state.step * sibling.preset.batch * sibling.preset.context
-    if state.step and not bar.n:
-        bar.initial = done - sibling.preset.batch * sibling.preset.context  # what a checkpoint held counts for no speed
+    step = sibling.preset.batch * sibling.preset.context
+    done = state.step * step
+    if state.step and not bar.n:  # what a checkpoint held counts for no speed
+        bar.n = bar.last_print_n = bar.initial = done - step
     bar.update(done - bar.n)
 
 
