@@ -7,7 +7,7 @@ import lzma
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import TrainingError
+from headlight.core.errors import TrainingError
 
 SEPARATOR = "<|endoftext|>"
 KINDS = ("books", "stories", "sentences")

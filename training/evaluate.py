@@ -20,11 +20,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.checkpoints import sibling as checkpoint
-from core.checkpoints.folder import Config, Weights, read_config
-from core.decoding import continue_text
-from core.errors import HeadlightError, TrainingError
-from core.model import Model
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.checkpoints.folder import Config, Weights, read_config
+from headlight.core.decoding import continue_text
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.model import Model
 from training import files
 from training.corpus import KINDS
 from training.measures import heads, pronouns

@@ -18,10 +18,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.checkpoints import sibling as checkpoint
-from core.engine import pick_device
-from core.errors import HeadlightError, TrainingError
-from core.registry import lookup
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.loading import pick_device
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.registry import lookup
 from training import evaluate, files, loop, run
 from training.loop import Machine, State
 from training.measures import heads

@@ -24,15 +24,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from core.checkpoints import sibling as checkpoint
-from core.checkpoints.folder import Config, read_config
-from core.engine import pick_device
-from core.errors import HeadlightError, TrainingError
-from core.heldout import calibration
-from core.registry import lookup
-from core.surgery import Conversion, MeanPooling, WeightedSVD
-from core.surgery.calibration import second_moments
-from core.surgery.whole import convert_model
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.checkpoints.folder import Config, read_config
+from headlight.core.loading import pick_device
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.surgery.held_out import calibration
+from headlight.core.registry import lookup
+from headlight.core.surgery import Conversion, MeanPooling, WeightedSVD
+from headlight.core.surgery.calibration import second_moments
+from headlight.core.surgery.whole import convert_model
 from training import evaluate, files, loop, ship
 from training.loop import Machine, State
 from training.prepare import Prepared, claimed, prepare

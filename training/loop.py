@@ -22,9 +22,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.checkpoints.folder import Config
-from core.errors import TrainingError
-from core.registry import lookup
+from headlight.core.checkpoints.folder import Config
+from headlight.core.errors import TrainingError
+from headlight.core.registry import lookup
 from training import files, model
 from training.presets import Preset, Sibling
 from training.tokens import Rows

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from tokenizers import Tokenizer
 
-from core.errors import TrainingError
+from headlight.core.errors import TrainingError
 from training import corpus, files, tokens
 from training.presets import Preset
 from training.tokens import Mixed, Rows, row_kinds

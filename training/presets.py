@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from core.checkpoints.folder import Config
-from core.checkpoints.sibling import ENCODINGS, VARIANTS
-from core.errors import TrainingError, UnknownNameError
-from core.registry import lookup
+from headlight.core.checkpoints.folder import Config
+from headlight.core.checkpoints.sibling import ENCODINGS, VARIANTS
+from headlight.core.errors import TrainingError, UnknownNameError
+from headlight.core.registry import lookup
 from training.corpus import KINDS
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss

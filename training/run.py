@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from core.engine import pick_device
-from core.errors import HeadlightError, TrainingError
-from core.registry import lookup
+from headlight.core.loading import pick_device
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.registry import lookup
 from training import evaluate, loop, ship
 from training.loop import Machine, State
 from training.prepare import Prepared, claimed, prepare

@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.checkpoints import sibling as checkpoint
-from core.errors import TrainingError
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.errors import TrainingError
 from training import evaluate, files, loop
 from training.corpus import KINDS
 from training.loop import BETAS, CLIP, DECAY, Machine, Plan, State

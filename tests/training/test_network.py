@@ -10,9 +10,9 @@ import safetensors.torch
 import torch
 from torch.nn import functional as F
 
-from core.attention import MLA
-from core.checkpoints import sibling
-from core.model import run
+from headlight.core.attention import MLA
+from headlight.core.checkpoints import sibling
+from headlight.core.model import run
 from training import model
 from training.measures.heads import opened
 from training.presets import PRESETS, Sibling, siblings

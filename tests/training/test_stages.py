@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from core.errors import TrainingError
+from headlight.core.errors import TrainingError
 from tests.training.texts import Workshop
 from training import loop
 from training.loop import Machine, State

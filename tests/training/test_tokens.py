@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.errors import TrainingError
-from core.tokenizer import Tokenizer
+from headlight.core.errors import TrainingError
+from headlight.core.tokenizer import Tokenizer
 from tests.training.texts import write_text
 from training import corpus, tokens
 from training.prepare import prepare
