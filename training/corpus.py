@@ -10,6 +10,9 @@ from pathlib import Path
 from headlight.core.errors import TrainingError
 
 SEPARATOR = "<|endoftext|>"
+KINDS = ("books", "stories", "sentences")
+_BOOK = 30_000  # characters; the longest article or tale of our corpus has fewer, most chapters and books have more
+_LIST = 12  # lines; our collections of sentences have 40 a document
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ def read(path: Path) -> Corpus:
     if not documents:
         raise TrainingError(f"{path.name} is empty; a corpus is a text of some megabytes")
     return Corpus(path.name, hashlib.sha256(data).hexdigest(), documents)
+
+
+def kind(document: str) -> int:
+    """Index into KINDS, by form alone: a long text is a book; many lines without a blank one are unrelated sentences.
+
+    On our corpus, whose sources are known, this is wrong for a few long fairy tales, which are called books.
+    """
+    if len(document) > _BOOK:
+        return 0
+    return 2 if document.count("\n") + 1 >= _LIST and "\n\n" not in document else 1
 
 
 def _unpacked(path: Path) -> bytes:

@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ class Healing:
     @property
     def fingerprint(self) -> str:
         """Changes with anything that its losses depend on."""
-        told = {"corpus": self.corpus, "weights": self.weights, "preset": asdict(self.preset), "seed": self.seed}
+        told = {"corpus": self.corpus, "weights": self.weights, "preset": self.preset.facts, "seed": self.seed}
         case = [self.case.source, repr(self.case.conversion), self.case.setting]
         return hashlib.sha256(json.dumps([told, case], sort_keys=True).encode()).hexdigest()[:16]
 

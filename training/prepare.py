@@ -12,19 +12,24 @@ from pathlib import Path
 
 import numpy as np
 from headlight.core.errors import TrainingError
+from jaxtyping import UInt8
 from tokenizers import Tokenizer
 
 from training import corpus, files, tokens
 from training.presets import Preset
-from training.tokens import Rows
+from training.tokens import Mixed, Rows, row_kinds
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What all siblings read: rows to learn from and to be judged on, the tokenizer's file, and where they are from."""
+    """What all siblings read: rows to learn from and to be judged on, the tokenizer's file, and where they are from.
+
+    valid_kinds: of every row of `valid`, an index into `corpus.KINDS`.
+    """
 
     train: Rows
     valid: Rows
+    valid_kinds: UInt8[np.ndarray, " rows"]
     tokenizer: Path
     sources: dict[str, dict[str, str]]
 
@@ -43,6 +48,8 @@ def prepare(preset: Preset, work: Path, train: Path | None, valid: Path | None) 
             texts = {"train": corpus.read(train), "valid": corpus.read(valid)}
             if not _same(work, texts):
                 _make(preset, work, texts)
+            elif not _kinds_file(work, "valid").exists():  # tokens that were prepared before kinds were told apart
+                _write_kinds(work, texts)
         elif not (work / "sources.json").exists():
             raise TrainingError("nothing is prepared yet: name the texts with --corpus FILE and --valid FILE")
     return _read(preset, work)
@@ -69,7 +76,17 @@ def _make(preset: Preset, work: Path, texts: dict[str, corpus.Corpus]) -> None:
     files.write(work / "tokenizer.json", tokenizer.to_str(pretty=True).encode())
     for part, stream in streams.items():
         files.write(work / f"{part}.npy", _npy(stream))
+    _write_kinds(work, texts)
     files.write_json(work / "sources.json", _sources(texts))
+
+
+def _write_kinds(work: Path, texts: dict[str, corpus.Corpus]) -> None:
+    for part, text in texts.items():
+        files.write(_kinds_file(work, part), _npy(np.array([corpus.kind(d) for d in text.documents], dtype=np.uint8)))
+
+
+def _kinds_file(work: Path, part: str) -> Path:
+    return work / f"{part}_kinds.npy"
 
 
 def _sources(texts: dict[str, corpus.Corpus]) -> dict[str, dict[str, str]]:
@@ -85,6 +102,10 @@ def _npy(array: np.ndarray) -> bytes:
 def _read(preset: Preset, work: Path) -> Prepared:
     try:
         train, valid = (Rows(np.load(work / f"{part}.npy"), preset.context) for part in ("train", "valid"))
+        kinds = {
+            part: row_kinds(rows.stream, np.load(_kinds_file(work, part)), preset.context)
+            for part, rows in (("train", train), ("valid", valid))
+        }
         sources = json.loads((work / "sources.json").read_text("utf-8"))
         tokenizer = work / "tokenizer.json"
         entries = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
@@ -92,7 +113,8 @@ def _read(preset: Preset, work: Path) -> Prepared:
         raise TrainingError(f"what was prepared in {work} is damaged ({error}); remove the folder") from error
     if entries != preset.vocab_size:
         raise TrainingError(f"{work} holds a tokenizer of {entries:,} entries, not {preset.vocab_size:,}; remove it")
-    return Prepared(train, valid, tokenizer, sources)
+    mixed = Mixed(train.stream, train.context, kinds["train"], preset.mix) if preset.mix else train
+    return Prepared(mixed, valid, kinds["valid"], tokenizer, sources)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from headlight.core.errors import TrainingError
-from jaxtyping import Int, UInt16
+from jaxtyping import Int, UInt8, UInt16
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
@@ -92,3 +92,34 @@ class Later(Rows):
     def order(self, step: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:
         """The rows of step `start` + `step`."""
         return super().order(self.start + step, batch, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed(Rows):
+    """The same rows, some kinds of text more often than others.
+
+    kinds: of every row, an index into `weights`; weights: how often an epoch reads each row of a kind. The part behind the
+    point is the share of the rows, drawn anew in every epoch, that are read once more.
+    """
+
+    kinds: UInt8[np.ndarray, " rows"]
+    weights: tuple[float, ...]
+
+    def order(self, step: int, batch: int, seed: int) -> Int[np.ndarray, " batch"]:
+        """The rows that a step reads, as `Rows.order`."""
+        of_kind = [np.flatnonzero(self.kinds == kind) for kind in range(len(self.weights))]
+        counts = [round(len(rows) * weight) for rows, weight in zip(of_kind, self.weights, strict=True)]
+        epoch, place = divmod(step, sum(counts) // batch)
+        random = np.random.default_rng([seed, epoch])
+        # A shuffle of the kind, repeated and cut off: every row equally often, give or take one.
+        chosen = [np.resize(random.permutation(rows), count) for rows, count in zip(of_kind, counts, strict=True)]
+        return random.permutation(np.concatenate(chosen))[place * batch : (place + 1) * batch]
+
+
+def row_kinds(
+    stream: UInt16[np.ndarray, " stream"], kinds: UInt8[np.ndarray, " documents"], context: int
+) -> UInt8[np.ndarray, " rows"]:
+    """The kind of each row: that of the document that its middle token is from."""
+    ends = np.flatnonzero(stream == START)
+    middles = np.arange(len(stream) // context) * context + context // 2
+    return kinds[np.searchsorted(ends, middles)]

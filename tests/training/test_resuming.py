@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -95,10 +96,22 @@ def test_the_loss_falls_and_agrees_between_the_two_precisions(prepared, tmp_path
     assert max(abs(a - b) for a, b in zip(half.losses, full.losses, strict=True)) < 2**-5
 
 
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    rates = [loop.learning_rate(step, 100, 10, 2.0) for step in range(100)]
-    assert rates[9] == 2.0 and rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert 0 < rates[0] == 0.2 and 0 < rates[-1] < 0.001
+def rates(**changes) -> list[float]:
+    preset = replace(PRESETS["tiny"], steps=100, warmup=10, peak=2.0, **changes)
+    return [loop.learning_rate(step, preset) for step in range(100)]
+
+
+@pytest.mark.parametrize("changes", [{}, {"schedule": "wsd", "decay": 30}])
+def test_the_learning_rate_rises_and_falls_to_nothing(changes):
+    taken = rates(**changes)
+    assert taken[9] == 2.0 and taken == sorted(taken[:10]) + sorted(taken[10:], reverse=True)
+    assert 0 < taken[0] == 0.2 and 0 < taken[-1] < 0.04
+
+
+def test_between_warmup_and_decay_the_rate_is_constant():
+    taken = rates(schedule="wsd", decay=30)
+    assert set(taken[9:71]) == {2.0} and taken[71] < 2.0
+    assert taken[:70] == rates(schedule="constant")[:70] == rates(schedule="wsd", decay=10)[:70]
 
 
 def test_norms_have_no_weight_decay():

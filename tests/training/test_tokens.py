@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.training.texts import write_text
 from training import corpus, tokens
 from training.prepare import prepare
 from training.presets import PRESETS
-from training.tokens import START, Rows
+from training.tokens import START, Mixed, Rows, row_kinds
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,64 @@ def test_tokens_of_another_corpus_are_not_mixed_in(workshop):
     write_text(workshop.corpus, seed=5)
     with pytest.raises(TrainingError, match="another corpus"):
         prepare(PRESETS["tiny"], workshop.work, workshop.corpus, workshop.valid)
+
+
+BOOKS, STORIES, SENTENCES = range(3)
+
+
+@pytest.mark.parametrize(
+    ("document", "kind"),
+    [
+        ("The ant went. " * 3000, BOOKS),
+        ("The ant went.\n\nIt came.\n" * 30, STORIES),
+        ("Once upon a time there was an ant.", STORIES),
+        ("\n".join(["Tom sings."] * 40), SENTENCES),
+    ],
+)
+def test_kinds_of_text_are_told_by_their_form(document, kind):
+    assert corpus.kind(document) == kind
+
+
+def test_a_row_is_of_the_kind_of_its_middle_token():
+    stream = np.array([5, 5, START, 5, 5, 5, START, 5, 5, 5, START, 9], dtype=np.uint16)
+    # Rows of 3: their middle tokens are at 1, 4, 7 and 10, the last of which ends the third document.
+    assert row_kinds(stream, np.array([2, 0, 1], dtype=np.uint8), 3).tolist() == [2, 0, 1, 1]
+
+
+KINDS = np.array([0] * 31 + [1] * 17 + [2] * 13, dtype=np.uint8)
+
+
+def mixed(*weights: float) -> Mixed:
+    return Mixed(np.zeros(61 * 5, dtype=np.uint16), 5, KINDS, weights)
+
+
+def epoch(rows: Rows, steps: int, number: int = 0, batch: int = 3) -> np.ndarray:
+    return np.concatenate([rows.order(number * steps + step, batch, seed=7) for step in range(steps)])
+
+
+def test_a_mix_reads_each_kind_as_often_as_its_weight_says():
+    read = epoch(mixed(0.5, 1.0, 3.0), (16 + 17 + 39) // 3)
+    assert np.bincount(KINDS[read]).tolist() == [16, 17, 39]
+    times = np.bincount(read, minlength=61)
+    assert [set(times[kind == KINDS].tolist()) for kind in range(3)] == [{0, 1}, {1}, {3}]
+
+
+def test_a_mix_follows_from_the_step_alone_and_differs_between_epochs():
+    rows = mixed(0.5, 1.0, 3.0)
+    assert rows.order(5, 3, seed=7).tolist() == epoch(mixed(0.5, 1.0, 3.0), 24)[15:18].tolist()
+    first, second = (set(epoch(rows, 24, number)[KINDS[epoch(rows, 24, number)] == 0].tolist()) for number in (0, 1))
+    assert first != second
+
+
+def test_tokens_prepared_before_kinds_were_told_apart_get_them(workshop):
+    first = prepare(PRESETS["tiny"], workshop.work, workshop.corpus, workshop.valid)
+    for part in ("train", "valid"):
+        (workshop.work / f"{part}_kinds.npy").unlink()
+    again = prepare(PRESETS["tiny"], workshop.work, workshop.corpus, workshop.valid)
+    assert again.valid_kinds.tolist() == first.valid_kinds.tolist() == [SENTENCES] * len(first.valid)
+
+
+def test_a_preset_with_a_mix_reads_it(workshop):
+    preset = replace(PRESETS["tiny"], mix=(1.0, 1.0, 2.0))
+    prepared = prepare(preset, workshop.work, workshop.corpus, workshop.valid)
+    assert isinstance(prepared.train, Mixed) and prepared.train.weights == (1.0, 1.0, 2.0)
