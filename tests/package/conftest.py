@@ -19,7 +19,7 @@ def copy(target: Path, *left_out: str) -> Path:
     """What the package is made from, in a folder of its own. left_out: names of files that do not come along."""
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__", *left_out))
-    for file in FILES:
+    for file in set(FILES) - {*left_out}:
         shutil.copy(ROOT / file, target / file)
     return target
 

@@ -92,7 +92,8 @@ def test_headlight_run_opens_the_installed_app_with_its_settings(site: Path, els
 def test_a_checkout_alone_serves_the_app_with_nothing_of_headlight_installed(
     tmp_path_factory: pytest.TempPathFactory, elsewhere: Path
 ) -> None:
-    checkout, port = copy(tmp_path_factory.mktemp("checkout"), "*.safetensors", "pyproject.toml"), free_port()
+    port = free_port()
+    checkout = copy(tmp_path_factory.mktemp("checkout"), "*.safetensors", "pyproject.toml", "setup.py")
     (checkout / "assets" / "preview.png").write_bytes(b"from this checkout")
     command = [sys.executable, "-P", "-m", "streamlit", "run", checkout / "app.py", "--server.headless", "true"]
     command += ["--server.port", str(port), "--", "--device", "cpu"]
