@@ -171,11 +171,10 @@ class Sibling:
 
     @property
     def _own_sizes(self) -> dict[str, int]:
-        """Sizes that no preset has, since its attention alone takes them: as its row says, else its class."""
+        """Sizes that no preset has, since its attention alone takes them: as its row says, else its class's default."""
         row, shared = variants()[self.variant], asdict(self.preset)
-        return {
-            name: row.sizes.get(name, getattr(row.kind, name, None)) for name in row.size_names if name not in shared
-        }
+        own = [name for name in row.size_names if name not in shared]
+        return {name: row.sizes[name] if name in row.sizes else getattr(row.kind, name) for name in own}
 
     @property
     def fingerprint(self) -> str:

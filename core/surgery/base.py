@@ -135,16 +135,17 @@ def heads_of(source: Attention) -> GQA | None:
 
 
 def kept_of(source: Attention) -> str:
-    """What an attention keeps of a token, in words.
+    """What an attention that is refused keeps of a token, in words.
 
-    >>> kept_of(GQA(24, 6, 4, n_kv_heads=2))
-    'keys and values'
+    >>> from headlight.core.attention import MLA
+    >>> kept_of(MLA(24, 6, kv_lora_rank=8, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4))
+    'a latent and a rotated key'
     """
-    # Kinds of `headlight.core.memory.sizes.PARTS` that are plurals ("keys") stand as they are, and so does a new one.
-    return " and ".join(_SINGLE.get(part.kind, part.kind) for part in source.cache_row().parts)
-
-
-_SINGLE = {"latent": "a latent", "rotated": "a rotated key"}
+    row = source.cache_row()
+    if row.part("keys"):  # derived from the three that are converted
+        return "keys and values in a way of its own"
+    single = {"latent": "a latent", "rotated": "a rotated key"}
+    return " and ".join(single.get(part.kind, part.kind) for part in row.parts)
 
 
 def with_kv_heads(source: GQA, n_kv_heads: int) -> GQA:

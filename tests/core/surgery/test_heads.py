@@ -120,5 +120,5 @@ def test_a_layer_that_is_no_heads_attention_is_refused():
     from headlight.core.attention import MLA
 
     mla = MLA(D_MODEL, 6, kv_lora_rank=8, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4)
-    with pytest.raises(InputError, match="it keeps a latent already"):
+    with pytest.raises(InputError, match="it keeps a latent and a rotated key already"):
         MeanPooling().check(mla, layer().position, 1)

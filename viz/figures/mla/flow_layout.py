@@ -99,9 +99,10 @@ def places_of(steps: Sequence[Step]) -> Places:
 def _between(step: Step, steps: Sequence[Step], places: Places, known: Places) -> tuple[float, int, int]:
     above = max((places[name][0] for name in step.inputs if name in places), default=-1.0)
     below = min((known[name][:2] for name in _made_from(step.name, steps) if name in known), default=(above + 2, 1))
-    row, lane = (above + below[0]) / 2, below[1]
+    end, lane = max(below[0], above + 1), below[1]
+    row = (above + end) / 2
     while any((row, lane) == place[:2] for place in places.values()):
-        row = (row + below[0]) / 2
+        row = (row + end) / 2
     return row, lane, ALL
 
 

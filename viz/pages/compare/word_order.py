@@ -145,7 +145,8 @@ def _why(subject: str, model: Readable) -> str:
     position = MODELS[subject].position if subject in MODELS else None
     if position == "none":
         return _CAUSAL if model.causal else _BLIND
-    if position in ENCODINGS and ENCODINGS[position].carrier:
-        means = ENCODINGS[position].carrier + (" and its causal mask" if model.causal else "")
+    encoding = ENCODINGS.get(position or "")
+    if encoding is not None and encoding.carrier:
+        means = encoding.carrier + (" and its causal mask" if model.causal else "")
         return f"This model knows where a word stands by {means}; in other places the same words look elsewhere."
     return "What changed is what this model knows of places: through its position encoding, its mask, or both."
