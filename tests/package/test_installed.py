@@ -81,7 +81,10 @@ def test_headlight_run_opens_the_installed_app_with_its_settings(site: Path, els
     port, bases = free_port(), {"PYTHONPATH": str(site)}
     command = [sys.executable, site / "bin" / "headlight", "run", "--port", str(port), "--device", "cpu"]
     command += ["--", "--server.headless", "true"]
-    assert _served(command, port, "headlight/preview.png", elsewhere, **bases) == (ROOT / "assets/preview.png").read_bytes()
+    assert (
+        _served(command, port, "headlight/preview.png", elsewhere, **bases)
+        == (ROOT / "assets/preview.png").read_bytes()
+    )
     shown = run(sys.executable, "-P", "-m", "streamlit", "config", "show", cwd=site / "headlight/top", **bases)
     assert 'fileWatcherType = "none"' in shown
 
