@@ -66,10 +66,11 @@ ifeq ($(findstring not browser,$(ARGS)),)
 FIND_CHROMIUM = HEADLIGHT_CHROMIUM=$$(sh scripts/chromium.sh $(PY)) || exit 1; export HEADLIGHT_CHROMIUM;
 endif
 
-check: $(STAMPS)/dev ## lint, formatting, types, known vulnerabilities
+check: $(STAMPS)/dev ## lint, formatting, who imports whom, types, known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) scripts/package_tree.py build/package
+	cd build/package && $(abspath $(VENV))/bin/lint-imports --no-cache ../../pyproject.toml
 	MYPYPATH=build/package $(PY) -m mypy build/package/headlight training app.py
 	@sh scripts/audit.sh $(PY)
 

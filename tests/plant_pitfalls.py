@@ -53,6 +53,7 @@ def mistake(pitfall: int, what: str, *patches: tuple[str, str, str]) -> Mistake:
 
 
 ROW = "return Heads(self.n_kv_heads, self.head_dim,"
+MASKED = 'scores.masked_fill(~mask, float("-inf")).softmax(-1)'
 SEVERAL = "windowed or (self.causal and not square and len(p.q_pos) > 1)"
 NORMED = '"c_kv": _latent_norm(c_kv, params, "kv_a_layernorm"),'
 READ = 'c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]\n        '

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
+from headlight.core.export.table import sheet
 from headlight.core.memory.config.wording import formula
 from headlight.core.memory.fit import tokens_that_fit, users_that_fit
 from headlight.core.memory.precision import Precision
@@ -22,26 +21,21 @@ def to_csv(
     shapes: Sequence[CacheShape], precisions: Sequence[Precision], context: int, batch: int, rooms: Sequence[int]
 ) -> str:
     """A row a model, each with its precision and its room (bytes left for the cache); empty: however long a text is."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(_HEADINGS)
-    for shape, bits, room in zip(shapes, precisions, rooms, strict=True):
-        writer.writerow([
+    return sheet(_HEADINGS, (
+        [
             shape.name, bytes_per_token(shape, bits), growing_bytes_per_token(shape, bits), context, batch,
             bytes_at(shape, context, bits, batch), reserved_bytes_at(shape, context, bits, batch), room,
             tokens_that_fit(shape, room, bits, batch), users_that_fit(shape, room, context, bits),
             formula(shape, bits, context, batch),
-        ])  # fmt: skip
-    return sheet.getvalue()
+        ]
+        for shape, bits, room in zip(shapes, precisions, rooms, strict=True)
+    ))  # fmt: skip
 
 
 def curves_to_csv(
     shapes: Sequence[CacheShape], precisions: Sequence[Precision], contexts: Sequence[int], batch: int
 ) -> str:
     """A row a context, a column a model: bytes of the cache."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(["context", *(shape.name for shape in shapes)])
-    for context in contexts:
-        writer.writerow([context, *(bytes_at(s, context, p, batch) for s, p in zip(shapes, precisions, strict=True))])
-    return sheet.getvalue()
+    pairs = list(zip(shapes, precisions, strict=True))
+    rows = ([context, *(bytes_at(shape, context, bits, batch) for shape, bits in pairs)] for context in contexts)
+    return sheet(["context", *(shape.name for shape in shapes)], rows)

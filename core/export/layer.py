@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
 
 import numpy as np
+from headlight.core.export.table import sheet
 from headlight.core.types import Run, Step, Tokens, Trace
 from safetensors.numpy import save
 
@@ -21,13 +21,12 @@ def to_csv(result: Run, layer: int, head: int) -> str:
     """
     trace = result.layers[layer]
     names = [cell(piece) for piece in result.tokens.pieces]
-    sheet = io.StringIO()
-    writer = csv.writer(sheet)
-    writer.writerow(["query \\ key", *names])
     weights, mask = trace.weights[head].float().cpu().numpy(), trace.mask.cpu().numpy()
-    for name, row, allowed in zip(names, weights, mask, strict=True):
-        writer.writerow([name, *(f"{w:.7g}" if a else "" for w, a in zip(row, allowed, strict=True))])
-    return sheet.getvalue()
+    rows = (
+        [name, *(f"{w:.7g}" if a else "" for w, a in zip(row, allowed, strict=True))]
+        for name, row, allowed in zip(names, weights, mask, strict=True)
+    )
+    return sheet(["query \\ key", *names], rows, end="\r\n")
 
 
 def step_to_csv(tokens: Tokens, step: Step, head: int = 0) -> str:
@@ -37,12 +36,10 @@ def step_to_csv(tokens: Tokens, step: Step, head: int = 0) -> str:
     """
     names = [cell(piece) for piece in tokens.pieces]
     values = step.of_head(head).float().cpu().numpy()
-    sheet = io.StringIO()
-    writer = csv.writer(sheet)
-    writer.writerow(["token", *(names if step.axes[-1] == "kv_len" else range(values.shape[1]))])
-    for name, row in zip(names, values, strict=True):
-        writer.writerow([name, *(f"{x:.7g}" if np.isfinite(x) else "" for x in row)])
-    return sheet.getvalue()
+    rows = (
+        [name, *(f"{x:.7g}" if np.isfinite(x) else "" for x in row)] for name, row in zip(names, values, strict=True)
+    )
+    return sheet(["token", *(names if step.axes[-1] == "kv_len" else range(values.shape[1]))], rows, end="\r\n")
 
 
 def steps_to_safetensors(model: str, layer: int, tokens: Tokens, steps: Sequence[Step]) -> bytes:

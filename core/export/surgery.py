@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from headlight.core.export.layer import cell
+from headlight.core.export.table import sheet
 from headlight.core.surgery.base import Conversion, Converted
 from headlight.core.types import Tokens
 from jaxtyping import Bool, Float
@@ -22,28 +21,20 @@ def weights_csv(
     tokens: Tokens, before: Float[Tensor, "seq seq"], after: Float[Tensor, "seq seq"], mask: Bool[Tensor, "seq seq"]
 ) -> str:
     """One head's weights before and after and their difference, a row a cell that may be looked at; who looks first."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(["query", "key", "query token", "key token", "before", "after", "after minus before"])
     names = [cell(piece) for piece in tokens.pieces]
-    for query, (row, other) in enumerate(zip(before.double().tolist(), after.double().tolist(), strict=True)):
-        for key, (b, a) in enumerate(zip(row, other, strict=True)):
-            if not mask[query, key]:
-                continue
-            writer.writerow([query, key, names[query], names[key], f"{b:.7g}", f"{a:.7g}", f"{a - b:.7g}"])
-    return sheet.getvalue()
+    rows = (
+        [query, key, names[query], names[key], f"{b:.7g}", f"{a:.7g}", f"{a - b:.7g}"]
+        for query, (row, other) in enumerate(zip(before.double().tolist(), after.double().tolist(), strict=True))
+        for key, (b, a) in enumerate(zip(row, other, strict=True))
+        if mask[query, key]
+    )
+    return sheet(["query", "key", "query token", "key token", "before", "after", "after minus before"], rows)
 
 
 def curve_csv(rows: Sequence[Row], measure: str) -> str:
     """A row a point: method, setting, numbers a token and layer, bytes a token in half precision, what was measured, exact."""
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(
-        ["method", "setting", "numbers a token and layer", "bytes a token, half precision", measure, "exact"]
-    )
-    for method, setting, kept, nbytes, value, exact in rows:
-        writer.writerow([method, setting, kept, nbytes, f"{value:.7g}", "yes" if exact else "no"])
-    return sheet.getvalue()
+    headings = ["method", "setting", "numbers a token and layer", "bytes a token, half precision", measure, "exact"]
+    return sheet(headings, ([*point, f"{value:.7g}", "yes" if exact else "no"] for *point, value, exact in rows))
 
 
 def layer_safetensors(model: str, layer: int, conversion: Conversion, setting: int, converted: Converted) -> bytes:

@@ -9,6 +9,19 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor
 
 
+def sheet(headings: Sequence[object], rows: Iterable[Sequence[object]], end: str = "\n") -> str:
+    r"""Rows under their headings, every cell as `str` gives it; end: what ends a line ("\r\n" is the standard's).
+
+    >>> sheet(["token", "weight"], [["a, b", 0.25]])
+    'token,weight\n"a, b",0.25\n'
+    """
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator=end)
+    writer.writerow(headings)
+    writer.writerows(rows)
+    return written.getvalue()
+
+
 def to_csv(values: Tensor, columns: Sequence[object], corner: str) -> str:
     """A row an entry of the first axis, numbered from 0; columns: headings; NaN is an empty cell.
 
@@ -19,12 +32,8 @@ def to_csv(values: Tensor, columns: Sequence[object], corner: str) -> str:
     1,,3
     <BLANKLINE>
     """
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow([corner, *columns])
-    for number, row in enumerate(values.tolist()):
-        writer.writerow([number, *("" if value != value else f"{value:.10g}" for value in row)])
-    return sheet.getvalue()
+    cells = (("" if value != value else f"{value:.10g}" for value in row) for row in values.tolist())
+    return sheet([corner, *columns], ([number, *row] for number, row in enumerate(cells)))
 
 
 def rows_to_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -36,9 +45,4 @@ def rows_to_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> st
     MHA,0.3
     <BLANKLINE>
     """
-    sheet = io.StringIO()
-    writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(headings)
-    for row in rows:
-        writer.writerow([f"{value:.10g}" if isinstance(value, float) else value for value in row])
-    return sheet.getvalue()
+    return sheet(headings, ([f"{v:.10g}" if isinstance(v, float) else v for v in row] for row in rows))

@@ -12,48 +12,47 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any
 
-from headlight.core.errors import ConfigError, HeadlightError, InputError, MissingModelError
+from headlight.core.errors import HeadlightError, InputError, MissingModelError
 from headlight.core.serving.compute.served import REFUSED
 from headlight.core.serving.compute.wire import pack_error
 from headlight.core.serving.compute.worker import Question, Worker
+from headlight.core.settings import from_environment, must
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAME = "headlight"
 
 
-@dataclass(frozen=True)
-class Cluster:
+_Whole = Annotated[int, must("must be a number")]
+_Number = Annotated[float, must("must be a number")]
+
+
+class Cluster(BaseSettings):
     """replicas: at first and at least; max_replicas: where autoscaling ends (0: no autoscaling); ongoing: requests a replica
     at which another is started; cpus, gpus: what each replica is given; batch: texts read together at most; wait_ms: how long
-    the first of a batch waits for others; host, port: where they are asked; address: of a running Ray cluster, "" to start one.
+    the first of a batch waits for others; host, port: where they are asked; address: of a running Ray cluster, "" to start one;
+    device: "" for the best there is.
     """
 
-    replicas: int = 2
-    max_replicas: int = 0
-    ongoing: float = 4.0
-    cpus: float = 1.0
-    gpus: float = 0.0
-    batch: int = 8
-    wait_ms: float = 2.0
+    model_config = SettingsConfigDict(env_prefix="HEADLIGHT_CLUSTER_", frozen=True)
+
+    replicas: _Whole = 2
+    max_replicas: _Whole = 0
+    ongoing: _Number = 4.0
+    cpus: _Number = 1.0
+    gpus: _Number = 0.0
+    batch: _Whole = 8
+    wait_ms: _Number = 2.0
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: _Whole = 8000
     address: str = ""
+    device: str = ""
 
     @classmethod
     def from_environment(cls) -> Cluster:
         """Each field from HEADLIGHT_CLUSTER_ and its name in capitals; raises ConfigError for what is no such number."""
-        found: dict[str, Any] = {}
-        for f in fields(cls):
-            asked = os.environ.get(f"HEADLIGHT_CLUSTER_{f.name.upper()}")
-            if asked is None:
-                continue
-            try:
-                found[f.name] = type(getattr(cls, f.name))(asked)
-            except ValueError as error:
-                raise ConfigError(f"HEADLIGHT_CLUSTER_{f.name.upper()} ({asked!r}) must be a number") from error
-        return cls(**found)
+        return from_environment(cls)
 
     @property
     def scaling(self) -> dict[str, Any]:
@@ -158,7 +157,7 @@ def main() -> int:
     over = threading.Event()
     try:
         cluster = Cluster.from_environment()
-        start(cluster, os.environ.get("HEADLIGHT_CLUSTER_DEVICE"))
+        start(cluster, cluster.device or None)
     except HeadlightError as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import select
 import time
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from headlight.core.decoding import Decoder
@@ -22,13 +21,24 @@ from headlight.core.errors import ComputeError, ConfigError, HeadlightError, Inp
 from headlight.core.model import Model, Readable
 from headlight.core.overload import Check, go_on
 from headlight.core.serving.compute.wire import unpack, unpack_error, unpack_run
+from headlight.core.settings import from_environment, must
 from headlight.core.types import Run, Tokens
 from jaxtyping import Float
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from torch import Tensor
 
 REFUSED = 422  # the status of an error of headlight.core.errors
 _PATIENCE, _LONGEST, _LOOK, _MOST_IDLE = 20.0, 120.0, 0.05, 32
 _SILENT = "the computing servers do not answer at the moment; nothing of yours is lost, so try again in a minute"
+
+
+class Servers(BaseSettings):
+    """Where the servers are, and how many seconds a question is asked again: HEADLIGHT_ENGINE_URL and _PATIENCE."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADLIGHT_ENGINE_")
+
+    url: str = "http://127.0.0.1:8000"
+    patience: Annotated[float, must("must be a number of seconds")] = _PATIENCE
 
 
 class Served:
@@ -45,13 +55,9 @@ class Served:
 
     @classmethod
     def from_environment(cls) -> Served:
-        """From HEADLIGHT_ENGINE_URL and HEADLIGHT_ENGINE_PATIENCE (seconds)."""
-        patience = os.environ.get("HEADLIGHT_ENGINE_PATIENCE", str(_PATIENCE))
-        try:
-            seconds = float(patience)
-        except ValueError as error:
-            raise ConfigError(f"HEADLIGHT_ENGINE_PATIENCE ({patience!r}) must be a number of seconds") from error
-        return cls(os.environ.get("HEADLIGHT_ENGINE_URL", "http://127.0.0.1:8000"), seconds)
+        """From HEADLIGHT_ENGINE_URL and HEADLIGHT_ENGINE_PATIENCE (seconds); raises ConfigError for what cannot be."""
+        told = from_environment(Servers)
+        return cls(told.url, told.patience)
 
     def run(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None, check: Check = go_on) -> Run:
         """As `core.run`; raises what it raises, and ComputeError where no server answers."""
