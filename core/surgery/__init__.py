@@ -1,5 +1,6 @@
 """Conversions of trained attention to variants that cache less, one a file; imports torch and nothing of the user interface."""
 
+from core.surgery.aligned import Aligned
 from core.surgery.base import Conversion, Converted, Layer, Prepared
 from core.surgery.decouple import Decouple
 from core.surgery.first_head import FirstHead
@@ -11,6 +12,7 @@ from core.surgery.repetition import Repetition
 from core.surgery.weighted_svd import WeightedSVD
 
 __all__ = [
+    "Aligned",
     "Conversion",
     "Converted",
     "Decouple",

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from core.surgery.fewer_heads import FewerHeads, Grouped, Kept
+from core.surgery.fewer_heads import Grouped, Kept, Picked
 
 
 @dataclass(frozen=True)
-class FreshHeads(FewerHeads):
+class FreshHeads(Picked):
     """seed: of the random numbers, which have the mean and spread of the trained ones they replace."""
 
     title = "Heads from scratch"

@@ -8,6 +8,7 @@ from core.attention import GQA
 from core.errors import InputError
 from core.model import Model, Readable
 from core.surgery import (
+    Aligned,
     Conversion,
     Decouple,
     FirstHead,
@@ -20,8 +21,8 @@ from core.surgery import (
 )
 
 METHODS: Mapping[str, type[Conversion]] = {
-    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "mean": MeanPooling, "first": FirstHead,
-    "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
+    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "aligned": Aligned, "mean": MeanPooling,
+    "first": FirstHead, "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
 }  # fmt: skip
 MOST_POINTS = 6  # settings of one method on a curve
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from core.surgery.fewer_heads import FewerHeads, Grouped, Kept
+from core.surgery.fewer_heads import Grouped, Kept, Picked
 
 
 @dataclass(frozen=True)
-class RandomHead(FewerHeads):
+class RandomHead(Picked):
     """seed: the same one draws the same heads; a group's key and value come from the same head."""
 
     title = "Random KV head"

@@ -16,7 +16,7 @@ from core.errors import InputError
 from core.model import Model
 from core.surgery.base import Conversion, Converted, Layer, Prepared
 
-Moments = Sequence[Float[Tensor, "d_model d_model"]]
+Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 
 
 def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:
