@@ -84,7 +84,7 @@ def attend(
     # The CPU's flash kernel takes values as wide as keys only; MLA's are narrower.
     padded = F.pad(v, (0, q.shape[-1] - v.shape[-1]))
     scale = attention.scale * position.score_scale
-    heads = F.scaled_dot_product_attention(q, k, padded, is_causal=True, scale=scale)[..., : v.shape[-1]]
+    heads = F.scaled_dot_product_attention(q, k, padded, is_causal=attention.causal, scale=scale)[..., : v.shape[-1]]
     return linear(heads.transpose(1, 2).flatten(2), params, "o_proj")
 
 

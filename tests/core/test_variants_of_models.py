@@ -57,7 +57,7 @@ def test_parts_are_a_fold_and_a_low_rank_change(base, tmp_path):
     for name in ("q_proj.weight", "o_proj.weight"):
         del tensors[f"layers.1.{name}"]
         rows, columns = base.layers[1][name].shape
-        tensors[f"layers.1.{name}.fold"] = fold
+        tensors[f"layers.1.{name}.fold"] = fold.clone()
         tensors[f"layers.1.{name}.up"], tensors[f"layers.1.{name}.down"] = (
             torch.randn(*shape, generator=chance) for shape in ((rows, 5), (5, columns))
         )
