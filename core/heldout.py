@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.errors import InputError
-from core.model import Model
+from headlight.core.errors import InputError
+from headlight.core.model import Model
 
 TEXTS = Path(__file__).resolve().parent.parent / "assets" / "texts"
 Turn = Callable[[], AbstractContextManager[object]]

@@ -14,13 +14,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.attention import Attention
-from core.attention.base import Params, linear
-from core.cache import KVCache
-from core.checkpoints import sibling
-from core.checkpoints.folder import Config
-from core.model import DecoderBlock, rms_norm
-from core.positions import Position
+from headlight.core.attention import Attention
+from headlight.core.attention.base import Params, linear
+from headlight.core.cache import KVCache
+from headlight.core.checkpoints import sibling
+from headlight.core.checkpoints.folder import Config
+from headlight.core.model import DecoderBlock, rms_norm
+from headlight.core.positions import Position
 
 _INTO_RESIDUAL = ("o_proj.weight", "down_proj.weight")
 

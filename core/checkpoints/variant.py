@@ -23,13 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from core.attention import GQA, MHA, MLA, MQA, Attention, Latent
-from core.attention.base import Params
-from core.attention.folds import fold_columns, fold_rows
-from core.checkpoints.folder import Config, Weights, read_config
-from core.errors import CheckpointError
-from core.model import Model
-from core.positions import Position, RoPE
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention, Latent
+from headlight.core.attention.base import Params
+from headlight.core.attention.folds import fold_columns, fold_rows
+from headlight.core.checkpoints.folder import Config, Weights, read_config
+from headlight.core.errors import CheckpointError
+from headlight.core.model import Model
+from headlight.core.positions import Position, RoPE
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "variants"
 KINDS: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA, "latent": Latent}

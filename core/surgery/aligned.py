@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.attention import Attention
-from core.attention.folds import fold_columns, fold_rows
-from core.positions import RoPE
-from core.positions.base import Position
-from core.surgery.alignment import (
+from headlight.core.attention import Attention
+from headlight.core.attention.folds import fold_columns, fold_rows
+from headlight.core.positions import RoPE
+from headlight.core.positions.base import Position
+from headlight.core.surgery.alignment import (
     Merge,
     centred,
     merge_plain,
@@ -25,9 +25,9 @@ from core.surgery.alignment import (
     use_of_keys,
     use_of_values,
 )
-from core.surgery.base import Layer
-from core.surgery.fewer_heads import FewerHeads
-from core.surgery.low_rank import as_trained
+from headlight.core.surgery.base import Layer
+from headlight.core.surgery.conversions.fewer_heads import FewerHeads
+from headlight.core.surgery.conversions.low_rank import as_trained
 
 
 class Aligned(FewerHeads):

@@ -22,12 +22,12 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from core.attention import GQA
-from core.attention.base import Params
-from core.attention.folds import Folds
-from core.positions import RoPE
-from core.surgery.low_rank import FLOOR, square_root
-from core.surgery.rotary import pairs_of
+from headlight.core.attention import GQA
+from headlight.core.attention.base import Params
+from headlight.core.attention.folds import Folds
+from headlight.core.positions import RoPE
+from headlight.core.surgery.conversions.low_rank import FLOOR, square_root
+from headlight.core.surgery.conversions.rotary import pairs_of
 
 Rows = Float[Tensor, "heads head_dim d_model_1"]
 

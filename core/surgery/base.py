@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import GQA, MHA, MQA, Attention
-from core.attention.base import Params
-from core.errors import InputError
-from core.positions.base import Position
+from headlight.core.attention import GQA, MHA, MQA, Attention
+from headlight.core.attention.base import Params
+from headlight.core.errors import InputError
+from headlight.core.positions.base import Position
 
 
 @dataclass(frozen=True, eq=False)

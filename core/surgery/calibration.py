@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.cache import KVCache
-from core.heldout import Turn
-from core.model import Model, embed
-from core.types import Tokens
+from headlight.core.cache import KVCache
+from headlight.core.surgery.held_out import Turn
+from headlight.core.model import Model, embed
+from headlight.core.types import Tokens
 
 
 @torch.inference_mode()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import GQA, Attention
-from core.positions.base import Position
-from core.surgery.base import Conversion, Converted, Layer, Prepared, divisors, with_kv_heads
+from headlight.core.attention import GQA, Attention
+from headlight.core.positions.base import Position
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, divisors, with_kv_heads
 
 Grouped = Float[Tensor, "n_kv_heads group head_dim in_dim"]
 Kept = Float[Tensor, "n_kv_heads head_dim in_dim"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.surgery.fewer_heads import Grouped, Kept, Picked
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
 class FirstHead(Picked):

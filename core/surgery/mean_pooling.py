@@ -6,7 +6,7 @@ trained to agree loses much at once.
 
 from __future__ import annotations
 
-from core.surgery.fewer_heads import Grouped, Kept, Picked
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
 class MeanPooling(Picked):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.attention import GQA
-from core.errors import InputError
-from core.model import Model, Readable
-from core.surgery import (
+from headlight.core.attention import GQA
+from headlight.core.errors import InputError
+from headlight.core.model import Model, Readable
+from headlight.core.surgery import (
     Aligned,
     Conversion,
     Decouple,

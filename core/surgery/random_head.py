@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.surgery.fewer_heads import Grouped, Kept, Picked
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
 @dataclass(frozen=True)

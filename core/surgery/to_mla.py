@@ -19,16 +19,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from core.attention import GQA, MLA
-from core.attention.folds import fold_rows
-from core.errors import InputError
-from core.model import Model
-from core.positions import RoPE
-from core.surgery.alignment import merge_rotated, per_kv_head, rows_of, use_of_keys, use_of_values
-from core.surgery.base import Layer
-from core.surgery.low_rank import as_trained, square_root
-from core.surgery.rotary import pairs_of
-from core.surgery.whole import Moments, layer_of
+from headlight.core.attention import GQA, MLA
+from headlight.core.attention.folds import fold_rows
+from headlight.core.errors import InputError
+from headlight.core.model import Model
+from headlight.core.positions import RoPE
+from headlight.core.surgery.alignment import merge_rotated, per_kv_head, rows_of, use_of_keys, use_of_values
+from headlight.core.surgery.base import Layer
+from headlight.core.surgery.conversions.low_rank import as_trained, square_root
+from headlight.core.surgery.conversions.rotary import pairs_of
+from headlight.core.surgery.whole import Moments, layer_of
 
 STEADY = 6.0  # the constant dimension beside the root of the summed squares of all others
 

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import GQA
-from core.cache import KVCache
-from core.compare import jensen_shannon
-from core.errors import InputError
-from core.model import Model
-from core.surgery.base import Conversion, Converted, Layer, Prepared
+from headlight.core.attention import GQA
+from headlight.core.cache import KVCache
+from headlight.core.analysis.compare import jensen_shannon
+from headlight.core.errors import InputError
+from headlight.core.model import Model
+from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
 
 Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 
@@ -33,7 +33,7 @@ def convert_model(model: Model, conversion: Conversion, setting: int, moments: M
     moments: of `second_moments`, for conversions that are calibrated.
 
     >>> from core import load_model, run
-    >>> from core.surgery import MeanPooling
+    >>> from headlight.core.surgery import MeanPooling
     >>> mqa = convert_model(load_model("mha-rope", "cpu"), MeanPooling(), 1)
     >>> mqa.attention.cached_elements_per_token(), run(mqa, "Once upon a time").layers[0].k.shape[0]
     (64, 1)

@@ -9,12 +9,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from core import load_model, run
-from core.attention import GQA, MHA, MLA, MQA, Latent
-from core.attention.folds import fold_columns, fold_rows
-from core.checkpoints import variant
-from core.errors import CheckpointError
-from core.positions import ALiBi, RoPE
+from headlight import load_model, run
+from headlight.core.attention import GQA, MHA, MLA, MQA, Latent
+from headlight.core.attention.folds import fold_columns, fold_rows
+from headlight.core.checkpoints import variant
+from headlight.core.errors import CheckpointError
+from headlight.core.positions import ALiBi, RoPE
 from training import files
 
 SHIPPED = sorted(path.parent for path in variant.FOLDER.glob("*/model.safetensors"))

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
-from core import load_model, run
-from core.attention import GQA, MLA
-from core.checkpoints import variant
-from core.heldout import held_out
-from core.model import Model
-from core.positions import RoPE
-from core.surgery import Aligned
-from core.surgery.calibration import second_moments
-from core.surgery.to_mla import mla_model
-from core.surgery.whole import convert_model
+from headlight import load_model, run
+from headlight.core.attention import GQA, MLA
+from headlight.core.checkpoints import variant
+from headlight.core.surgery.held_out import held_out
+from headlight.core.model import Model
+from headlight.core.positions import RoPE
+from headlight.core.surgery import Aligned
+from headlight.core.surgery.calibration import second_moments
+from headlight.core.surgery.to_mla import mla_model
+from headlight.core.surgery.whole import convert_model
 from tests.reference.oracle import DEEP_WEIGHTS, TEXTS, apart, apart_relative, ask, weights_of
 
 SHIPPED = sorted(path.parent for path in variant.FOLDER.glob("smollm2-*/model.safetensors"))

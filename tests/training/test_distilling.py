@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core import load_model, run
-from core.checkpoints import variant
-from core.errors import TrainingError, UnknownNameError
-from core.heldout import Text, held_out
-from core.surgery import Aligned, WeightedSVD
-from core.surgery.calibration import second_moments
-from core.surgery.to_mla import mla_model
-from core.surgery.whole import convert_model
+from headlight import load_model, run
+from headlight.core.checkpoints import variant
+from headlight.core.errors import TrainingError, UnknownNameError
+from headlight.core.surgery.held_out import Text, held_out
+from headlight.core.surgery import Aligned, WeightedSVD
+from headlight.core.surgery.calibration import second_moments
+from headlight.core.surgery.to_mla import mla_model
+from headlight.core.surgery.whole import convert_model
 from training.distill import loop, passes, reading, ship, starts
 from training.distill.loop import Run
 from training.distill.objectives import attention_outputs, divergence, token_states

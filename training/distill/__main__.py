@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from core.checkpoints import variant
-from core.errors import HeadlightError, TrainingError
-from core.heldout import calibration
-from core.model import Model
-from core.registry import MODELS, lookup
-from core.surgery.calibration import second_moments
+from headlight.core.checkpoints import variant
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.surgery.held_out import calibration
+from headlight.core.model import Model
+from headlight.core.registry import MODELS, lookup
+from headlight.core.surgery.calibration import second_moments
 from training import files
 from training.distill import loop, reading, ship
 from training.distill.loop import Run, State

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from core.checkpoints.variant import assembled, layer_tensors
-from core.errors import TrainingError
-from core.model import Model
+from headlight.core.checkpoints.variant import assembled, layer_tensors
+from headlight.core.errors import TrainingError
+from headlight.core.model import Model
 from training import files
 from training.distill.objectives import attention_outputs, divergence, token_states
 from training.distill.passes import hidden

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.attention.base import Params
-from core.model import Model
+from headlight.core.attention.base import Params
+from headlight.core.model import Model
 from training.distill import passes
 from training.model import attend
 

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from core.attention.base import Params
-from core.model import Model, embedding_norm, final_norm
-from core.types import positions
+from headlight.core.attention.base import Params
+from headlight.core.model import Model, embedding_norm, final_norm
+from headlight.core.types import positions
 from training.model import attend
 
 Stream = Float[Tensor, "batch seq d_model"]

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from core.errors import TrainingError
-from core.heldout import held_out, held_out_news
-from core.model import Model
+from headlight.core.errors import TrainingError
+from headlight.core.surgery.held_out import held_out, held_out_news
+from headlight.core.model import Model
 from training import corpus
 
 CHUNK = 1600  # characters of a chunk of the corpus at least; it begins and ends with a line

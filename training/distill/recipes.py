@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core.errors import UnknownNameError
+from headlight.core.errors import UnknownNameError
 from training.distill import starts
 from training.distill.starts import Starter
 

@@ -14,9 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.checkpoints import variant
-from core.heldout import Yardstick, held_out, held_out_news
-from core.model import Model
+from headlight.core.checkpoints import variant
+from headlight.core.surgery.held_out import Yardstick, held_out, held_out_news
+from headlight.core.model import Model
 from training import files
 from training.distill.loop import BETAS, CLIP, FLOOR, UP, Run, State
 from training.loop import Machine

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.attention import Attention
-from core.model import Model
-from core.positions import Position
-from core.surgery import Layer, WeightedSVD
-from core.surgery.aligned import merge
-from core.surgery.base import with_kv_heads
-from core.surgery.to_mla import as_mla, encoding, rope_of, sizes
-from core.surgery.whole import Moments, layer_of
+from headlight.core.attention import Attention
+from headlight.core.model import Model
+from headlight.core.positions import Position
+from headlight.core.surgery import Layer, WeightedSVD
+from headlight.core.surgery.aligned import merge
+from headlight.core.surgery.base import with_kv_heads
+from headlight.core.surgery.to_mla import as_mla, encoding, rope_of, sizes
+from headlight.core.surgery.whole import Moments, layer_of
 
 
 @dataclass(frozen=True, eq=False)

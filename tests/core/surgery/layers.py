@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.attention import GQA
-from core.positions import Position, RoPE
-from core.surgery import Layer
-from core.surgery.base import with_kv_heads
+from headlight.core.attention import GQA
+from headlight.core.positions import Position, RoPE
+from headlight.core.surgery import Layer
+from headlight.core.surgery.base import with_kv_heads
 
 D_MODEL, N_HEADS, HEAD_DIM, LENGTH = 26, 6, 10, 13
 

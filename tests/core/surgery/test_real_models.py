@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core import load_model, run
-from core.attention import Decoupled, Latent
-from core.decoding import Continuation, Decoder
-from core.errors import InputError
-from core.heldout import Yardstick, calibration, embeddings, held_out, perplexity
-from core.model import Model
-from core.surgery import Conversion, Decouple, JointSVD, MeanPooling, Repetition, WeightedSVD
-from core.surgery.calibration import inputs, second_moments
-from core.surgery.methods import METHODS, convertible, grid
-from core.surgery.whole import convert_model, cut_model, distances, layer_of, weights_of
+from headlight import load_model, run
+from headlight.core.attention import Decoupled, Latent
+from headlight.core.decoding import Continuation, Decoder
+from headlight.core.errors import InputError
+from headlight.core.surgery.held_out import Yardstick, calibration, embeddings, held_out, perplexity
+from headlight.core.model import Model
+from headlight.core.surgery import Conversion, Decouple, JointSVD, MeanPooling, Repetition, WeightedSVD
+from headlight.core.surgery.calibration import inputs, second_moments
+from headlight.core.surgery.methods import METHODS, convertible, grid
+from headlight.core.surgery.whole import convert_model, cut_model, distances, layer_of, weights_of
 from tests.core.test_decoding import longer
 
 _READABLE = ("name", "context", "tokenizer", "n_layers", "n_heads", "causal")

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core import load_model, run
-from core.attention.folds import fold_rows
-from core.errors import InputError
-from core.heldout import calibration
-from core.positions import RoPE
-from core.surgery import to_mla
-from core.surgery.aligned import merge
-from core.surgery.calibration import second_moments
+from headlight import load_model, run
+from headlight.core.attention.folds import fold_rows
+from headlight.core.errors import InputError
+from headlight.core.surgery.held_out import calibration
+from headlight.core.positions import RoPE
+from headlight.core.surgery import to_mla
+from headlight.core.surgery.aligned import merge
+from headlight.core.surgery.calibration import second_moments
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, N_HEADS, inputs, layer
 
 
