@@ -26,13 +26,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training import files
-from training.corpus import KINDS
 from training.measures import heads, pronouns
 from training.measures.trigram import Trigram
 from training.model import Network
-from training.prepare import Prepared, prepare
 from training.presets import SEEDS, SPREAD, Preset, budget, siblings
-from training.tokens import START
+from training.text.corpus import KINDS
+from training.text.prepare import Prepared, prepare
+from training.text.tokens import START
 
 ROOT = Path(__file__).resolve().parent.parent
 COREF = ROOT / "assets" / "coref"

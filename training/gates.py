@@ -25,8 +25,8 @@ from torch import Tensor
 from training import evaluate, files, loop, run
 from training.loop import Machine, State
 from training.measures import heads
-from training.prepare import Prepared, claimed, locked, prepare
 from training.presets import PRESETS, Preset, Sibling
+from training.text.prepare import Prepared, claimed, locked, prepare
 
 BEST = "best"  # stands for the mixes' winner at the smaller budget
 INITIALISATION: Mapping[str, Any] = {"embedding_multiplier": 3.5, "embedding_mean": 1.0}

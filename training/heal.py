@@ -37,10 +37,10 @@ from tqdm import tqdm
 
 from training import evaluate, files, loop, ship
 from training.loop import Machine, State
-from training.prepare import Prepared, claimed, prepare
 from training.presets import PRESETS, Preset
 from training.ship import Job
-from training.tokens import Later
+from training.text.prepare import Prepared, claimed, prepare
+from training.text.tokens import Later
 
 ROOT = Path(__file__).resolve().parent.parent
 SIBLINGS = ROOT / "assets" / "siblings"

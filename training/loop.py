@@ -27,7 +27,7 @@ from torch import Tensor
 
 from training import files, model
 from training.presets import Preset, Sibling
-from training.tokens import Rows
+from training.text.tokens import Rows
 
 CLIP = 1.0  # largest norm of all gradients together
 DECAY = 0.1  # weight decay, on matrices alone

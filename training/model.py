@@ -96,7 +96,7 @@ def attend(
     q, k, v = torch.vmap(project)(h)
     k, v = (t.repeat_interleave(attention.n_heads // t.shape[1], dim=1) for t in (k, v))
     scale = attention.scale * position.score_scale
-    heads = fused_heads(q, k, v, masks[0], masks[0] is None, scale)
+    heads = fused_heads(q, k, v, masks[0], masks[0] is None and attention.causal, scale)
     return linear(heads.transpose(1, 2).flatten(2), params, "o_proj")
 
 

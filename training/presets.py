@@ -13,7 +13,7 @@ from headlight.core.checkpoints.sibling import encodings, variants
 from headlight.core.errors import TrainingError, UnknownNameError
 from headlight.core.registry import lookup
 
-from training.corpus import KINDS
+from training.text.corpus import KINDS
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss
 SEEDS = (0, 1, 2)

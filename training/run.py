@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from training import evaluate, loop, ship
 from training.loop import Machine, State
-from training.prepare import Prepared, claimed, prepare
 from training.presets import PRESETS, Sibling, budget, siblings
 from training.ship import Job
+from training.text.prepare import Prepared, claimed, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 _SMOOTH = 50  # steps whose mean loss the progress bar shows

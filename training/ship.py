@@ -18,10 +18,10 @@ from headlight.core.errors import TrainingError
 from torch import Tensor
 
 from training import evaluate, files, loop
-from training.corpus import KINDS
 from training.loop import BETAS, CLIP, DECAY, Machine, Plan, State
-from training.prepare import Prepared
 from training.presets import Sibling
+from training.text.corpus import KINDS
+from training.text.prepare import Prepared
 
 _SCHEDULES = {
     "cosine": "cosine to 0",

@@ -1,6 +1,7 @@
 """Conversions of trained attention to variants that cache less, one a file; imports torch and nothing of the user interface."""
 
 from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
+from headlight.core.surgery.conversions.aligned import Aligned
 from headlight.core.surgery.conversions.decouple import Decouple
 from headlight.core.surgery.conversions.first_head import FirstHead
 from headlight.core.surgery.conversions.fresh_heads import FreshHeads
@@ -11,6 +12,7 @@ from headlight.core.surgery.conversions.repetition import Repetition
 from headlight.core.surgery.conversions.weighted_svd import WeightedSVD
 
 __all__ = [
+    "Aligned",
     "Conversion",
     "Converted",
     "Decouple",

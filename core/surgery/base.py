@@ -19,18 +19,22 @@ from torch import Tensor
 class Layer:
     """A trained layer to convert.
 
-    index: which layer of its model; moment: the second moment of what goes into the layer, mean of h hᵀ over calibration
-    tokens, for the conversions that are `calibrated`.
+    index: which layer of its model; moment: the second moment of what goes into the layer with a 1 at its end, the mean of
+    [h; 1] [h; 1]ᵀ over calibration tokens, for the conversions that are `calibrated`. Its last column is the mean of h.
     """
 
     attention: GQA
     params: Params
     position: Position
     index: int = 0
-    moment: Float[Tensor, "d_model d_model"] | None = None
+    moment: Float[Tensor, "d_model_1 d_model_1"] | None = None
 
     def measured(self) -> Float[Tensor, "d_model d_model"]:
-        """The second moment in float64, on the CPU (MPS has no float64); raises InputError where nothing was calibrated."""
+        """The second moment of h in float64, on the CPU (MPS has no float64); raises InputError where there is none."""
+        return self.measured_with_one()[:-1, :-1]
+
+    def measured_with_one(self) -> Float[Tensor, "d_model_1 d_model_1"]:
+        """The second moment of [h; 1], which weighs a bias as one more column; raises InputError where there is none."""
         if self.moment is None:
             raise InputError(
                 "this conversion weighs errors by what the layer reads: give the second moment of its inputs"

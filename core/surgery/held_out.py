@@ -44,6 +44,11 @@ def held_out() -> Text:
     return _read("heldout.json")
 
 
+def held_out_news() -> Text:
+    """A second text to judge on, of another kind: newspaper articles of 2014 in plain English."""
+    return _read("heldout_news.json")
+
+
 def calibration() -> Text:
     """The text to calibrate on, of another author."""
     return _read("calibration.json")

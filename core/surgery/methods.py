@@ -8,6 +8,7 @@ from headlight.core.attention import GQA
 from headlight.core.errors import InputError
 from headlight.core.model import Model, Readable
 from headlight.core.surgery import (
+    Aligned,
     Conversion,
     Decouple,
     FirstHead,
@@ -21,8 +22,8 @@ from headlight.core.surgery import (
 from headlight.core.surgery.base import heads_of, kept_of
 
 METHODS: Mapping[str, type[Conversion]] = {
-    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "mean": MeanPooling, "first": FirstHead,
-    "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
+    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "aligned": Aligned, "mean": MeanPooling,
+    "first": FirstHead, "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
 }  # fmt: skip
 MOST_POINTS = 6  # settings of one method on a curve
 

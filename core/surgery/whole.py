@@ -14,7 +14,7 @@ from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, 
 from jaxtyping import Float
 from torch import Tensor
 
-Moments = Sequence[Float[Tensor, "d_model d_model"]]
+Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 
 
 def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from training import heal, loop, model
 from training.loop import Machine
 from training.measures.heads import opened
-from training.tokens import Later, Rows
+from training.text.tokens import Later, Rows
 
 SHIPPED = sorted(path.parent.name for path in FOLDER.glob("*/model.safetensors"))
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from training import evaluate, files
-from training.prepare import claimed
 from training.presets import PRESETS, Preset
+from training.text.prepare import claimed
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import torch
 
 from training import loop
 from training.loop import Machine, State
-from training.prepare import prepare
 from training.presets import PRESETS, Sibling
+from training.text.prepare import prepare
 
 STEPS, EVERY = PRESETS["tiny"].steps, PRESETS["tiny"].checkpoint
 

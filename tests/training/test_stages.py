@@ -10,8 +10,8 @@ from headlight.core.errors import TrainingError
 from tests.training.texts import Workshop
 from training import loop
 from training.loop import Machine, State
-from training.prepare import prepare
 from training.presets import PRESETS, Preset, Sibling
+from training.text.prepare import prepare
 
 TINY = PRESETS["tiny"]
 STEP = TINY.batch * TINY.context

@@ -12,10 +12,10 @@ from headlight.core.errors import TrainingError
 from headlight.core.tokenizer import Tokenizer
 
 from tests.training.texts import write_text
-from training import corpus, tokens
-from training.prepare import prepare
 from training.presets import PRESETS
-from training.tokens import START, Mixed, Rows, row_kinds
+from training.text import corpus, tokens
+from training.text.prepare import prepare
+from training.text.tokens import START, Mixed, Rows, row_kinds
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from headlight.core.model import Model, run
 from headlight.core.types import Run, Tokens
 from jaxtyping import Float
 
-from training.tokens import START
+from training.text.tokens import START
 
 Scores = Float[torch.Tensor, "n_layers n_heads"]
 REPEATED = 50  # tokens that are repeated once

@@ -17,8 +17,8 @@ from headlight.core.errors import ConfigError
 from headlight.core.positions import RoPE
 from headlight.core.positions.base import Position
 from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
-from headlight.core.surgery.conversions.low_rank import as_trained, directions, keys_and_values, square_root
-from headlight.core.surgery.conversions.rotary import CHOICES, chosen_dims
+from headlight.core.surgery.low_rank import as_trained, directions, keys_and_values, square_root
+from headlight.core.surgery.rotary import CHOICES, chosen_dims
 from jaxtyping import Int
 from torch import Tensor
 

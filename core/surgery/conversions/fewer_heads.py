@@ -1,5 +1,5 @@
 """What conversions to fewer KV heads share: neighbouring KV heads form a group, and each group becomes one (Ainslie et al.
-2023, arXiv 2305.13245, section 2.1). Query and output projections stay as they are."""
+2023, arXiv 2305.13245, section 2.1)."""
 
 from __future__ import annotations
 
@@ -47,12 +47,27 @@ class FewerHeads(Conversion):
     def _cut(self, layer: Layer, setting: int) -> Converted:
         source, params = layer.attention, dict(layer.params)
         if setting != source.n_kv_heads:
-            group = source.n_kv_heads // setting
-            for name in [name for name in params if name.startswith(("k_proj", "v_proj"))]:
-                # A bias is treated as one more column; without one, in_dim is d_model.
-                columns = params[name].reshape(setting, group, source.head_dim, -1)
-                params[name] = self.pick(columns, name, layer.index).reshape(-1, *params[name].shape[1:])
+            params |= self.merged(layer, setting)
         return Converted(with_kv_heads(source, setting), params)
+
+    @abstractmethod
+    def merged(self, layer: Layer, n_kv_heads: int) -> dict[str, Tensor]:
+        """The parameters that change when the heads of each group become one."""
+
+
+class Picked(FewerHeads):
+    """Each group's key and value weights become one head's, all in the same way; queries and output stay as they are."""
+
+    def merged(self, layer: Layer, n_kv_heads: int) -> dict[str, Tensor]:
+        """One head a group of k_proj and v_proj, as `pick` says."""
+        names = [name for name in layer.params if name.startswith(("k_proj", "v_proj"))]
+        return {name: self._picked(layer, name, n_kv_heads) for name in names}
+
+    def _picked(self, layer: Layer, name: str, n_kv_heads: int) -> Tensor:
+        # A bias is treated as one more column; without one, in_dim is d_model.
+        rows, width = layer.params[name], layer.attention.head_dim
+        columns = rows.reshape(n_kv_heads, layer.attention.n_kv_heads // n_kv_heads, width, -1)
+        return self.pick(columns, name, layer.index).reshape(-1, *rows.shape[1:])
 
     @abstractmethod
     def pick(self, grouped: Grouped, name: str, layer: int) -> Kept:

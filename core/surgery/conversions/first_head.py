@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headlight.core.surgery.conversions.fewer_heads import FewerHeads, Grouped, Kept
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
-class FirstHead(FewerHeads):
+class FirstHead(Picked):
     """The other heads of a group are dropped; their queries read the first one's keys."""
 
     title = "First KV head"

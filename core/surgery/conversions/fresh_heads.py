@@ -9,11 +9,11 @@ import zlib
 from dataclasses import dataclass
 
 import torch
-from headlight.core.surgery.conversions.fewer_heads import FewerHeads, Grouped, Kept
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
 @dataclass(frozen=True)
-class FreshHeads(FewerHeads):
+class FreshHeads(Picked):
     """seed: of the random numbers, which have the mean and spread of the trained ones they replace."""
 
     title = "Heads from scratch"

@@ -8,7 +8,7 @@ Palu (Chang et al. 2024, arXiv 2407.21118): exact at full rank, but nothing can 
 from __future__ import annotations
 
 from headlight.core.surgery.base import Layer
-from headlight.core.surgery.conversions.low_rank import LowRank
+from headlight.core.surgery.low_rank import LowRank
 from torch import Tensor
 
 

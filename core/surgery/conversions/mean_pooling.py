@@ -6,10 +6,10 @@ trained to agree loses much at once.
 
 from __future__ import annotations
 
-from headlight.core.surgery.conversions.fewer_heads import FewerHeads, Grouped, Kept
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
-class MeanPooling(FewerHeads):
+class MeanPooling(Picked):
     """W_K of a group: the mean over its heads, and W_V likewise."""
 
     title = "Mean-pooling of KV heads"

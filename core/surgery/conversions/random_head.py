@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from headlight.core.surgery.conversions.fewer_heads import FewerHeads, Grouped, Kept
+from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 
 @dataclass(frozen=True)
-class RandomHead(FewerHeads):
+class RandomHead(Picked):
     """seed: the same one draws the same heads; a group's key and value come from the same head."""
 
     title = "Random KV head"

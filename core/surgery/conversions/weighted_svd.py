@@ -8,7 +8,7 @@ the eigenvectors', which also exists where the moment is singular and gives the 
 from __future__ import annotations
 
 from headlight.core.surgery.base import Layer
-from headlight.core.surgery.conversions.low_rank import LowRank, square_root
+from headlight.core.surgery.low_rank import LowRank, square_root
 from torch import Tensor
 
 

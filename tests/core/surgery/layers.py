@@ -22,7 +22,7 @@ def layer(n_kv_heads: int = N_HEADS, rope: str | None = None, bias: bool = False
     source = with_kv_heads(GQA(D_MODEL, N_HEADS, HEAD_DIM, causal, bias, n_kv_heads=2), n_kv_heads)
     params = {name: random(*shape, seed=i) / 3 for i, (name, shape) in enumerate(source.shapes().items(), start=2)}
     position = Position() if rope is None else RoPE(HEAD_DIM, theta=100.0, layout=rope)
-    h = inputs()
+    h = torch.nn.functional.pad(inputs(), (0, 1), value=1.0)
     return Layer(source, params, position, 3, h.T @ h / len(h))
 
 

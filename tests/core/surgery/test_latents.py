@@ -10,8 +10,8 @@ from headlight.core.errors import ConfigError, InputError
 from headlight.core.positions import Position, RoPE
 from headlight.core.surgery import Decouple, JointSVD, Layer, WeightedSVD
 from headlight.core.surgery.base import Conversion
-from headlight.core.surgery.conversions.low_rank import joint, square_root
-from headlight.core.surgery.conversions.rotary import chosen_dims, contribution, pairs_of
+from headlight.core.surgery.low_rank import joint, square_root
+from headlight.core.surgery.rotary import chosen_dims, contribution, pairs_of
 
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, LENGTH, N_HEADS, inputs, layer, out
 

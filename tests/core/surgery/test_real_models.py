@@ -126,7 +126,7 @@ def test_second_moments_are_means_over_all_tokens_of_what_layers_read():
     model = load_model("mha-none", "cpu")
     passages = calibration().passages[:2]
     read = [inputs(model, model.tokens(passage))[2].double() for passage in passages]
-    h = torch.cat(read)
+    h = torch.nn.functional.pad(torch.cat(read), (0, 1), value=1.0)
     torch.testing.assert_close(second_moments(model, passages)[2].double(), h.T @ h / len(h), rtol=1e-5, atol=1e-7)
 
 

@@ -8,8 +8,8 @@ from typing import Self
 
 from headlight.core.examples import examples
 from headlight.core.surgery import Conversion, Decouple, FreshHeads, RandomHead
-from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.core.surgery.methods import METHODS
+from headlight.core.surgery.rotary import CHOICES
 from headlight.viz.pages.explore.choices import installed_models
 from headlight.viz.ui.link import Choices, among, whole
 from headlight.viz.ui.link import choice as field  # a field here is called choice

@@ -9,8 +9,8 @@ from headlight.core.attention import GQA
 from headlight.core.examples import examples
 from headlight.core.model import Model
 from headlight.core.surgery.base import heads_of
-from headlight.core.surgery.conversions.rotary import CHOICES
 from headlight.core.surgery.methods import METHODS
+from headlight.core.surgery.rotary import CHOICES
 from headlight.viz import store
 from headlight.viz.pages.explore.choices import installed_models
 from headlight.viz.pages.surgery.choices import MOST_SEED, ROTARY, SurgeryChoices, state

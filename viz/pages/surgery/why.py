@@ -7,7 +7,7 @@ from headlight.core.attention import Attention
 from headlight.core.cache import KVCache
 from headlight.core.lessons.turned_keys import how_far, multiplications
 from headlight.core.memory.shape import CachePart
-from headlight.core.surgery.conversions.rotary import CHOICES
+from headlight.core.surgery.rotary import CHOICES
 from headlight.viz import store
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import curves

@@ -15,9 +15,10 @@ from headlight.core.errors import TrainingError
 from jaxtyping import UInt8
 from tokenizers import Tokenizer
 
-from training import corpus, files, tokens
+from training import files
 from training.presets import Preset
-from training.tokens import Mixed, Rows, row_kinds
+from training.text import corpus, tokens
+from training.text.tokens import Mixed, Rows, row_kinds
 
 
 @dataclass(frozen=True, eq=False)

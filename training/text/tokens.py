@@ -12,7 +12,7 @@ from jaxtyping import Int, UInt8, UInt16
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
-from training.corpus import SEPARATOR, Corpus
+from training.text.corpus import SEPARATOR, Corpus
 
 START = 0  # id of SEPARATOR: it ends documents, and opens every row and every text
 _TOGETHER = 500  # documents tokenized in one call
