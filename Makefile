@@ -66,12 +66,13 @@ ifeq ($(findstring not browser,$(ARGS)),)
 FIND_CHROMIUM = HEADLIGHT_CHROMIUM=$$(sh scripts/chromium.sh $(PY)) || exit 1; export HEADLIGHT_CHROMIUM;
 endif
 
-check: $(STAMPS)/dev ## lint, formatting, who imports whom, types, known vulnerabilities
+check: $(STAMPS)/dev node_modules/.headlight ## lint, formatting, who imports whom, types (Python and JavaScript), known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) scripts/package_tree.py build/package
 	cd build/package && $(abspath $(VENV))/bin/lint-imports --no-cache ../../pyproject.toml
 	MYPYPATH=build/package $(PY) -m mypy build/package/headlight training app.py
+	npm run --silent check
 	@sh scripts/audit.sh $(PY)
 
 audit: $(STAMPS)/dev ## known vulnerabilities of what the app needs (ARGS=-v lists every package)
@@ -89,7 +90,7 @@ clean: ## remove caches and build outputs
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## ... and .venv as well
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules
 
 # What the targets above need. A .venv whose interpreter has gone or has become
 # another version is made anew, and with it everything inside.
@@ -125,4 +126,11 @@ $(STAMPS)/ray: requirements-ray.txt $(STAMPS)/app
 $(STAMPS)/dev: requirements-dev.txt requirements-ray.txt $(STAMPS)/app
 	@echo 'Installing what the tests need.'
 	@$(PIP_INSTALL) --quiet -r requirements-dev.txt
+	@touch $@
+
+# What checks viz/components (eslint, tsc). The app itself needs no Node.
+node_modules/.headlight: package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo 'make check needs Node.js 20.19 or newer with npm on PATH, to check viz/components (https://nodejs.org).' >&2; exit 1; }
+	@echo 'Installing what checks the scripts of viz/components.'
+	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -18,6 +18,7 @@ async function copy(text) {
 
 // The history, once for all pages. `touched`: whether the visitor has done anything since the last entry.
 let touched = false;
+/** @type {any} */
 let mounted = null;
 const write = { push: history.pushState.bind(history), replace: history.replaceState.bind(history) };
 for (const name of ["pointerdown", "keydown", "click", "input"]) window.addEventListener(name, () => (touched = true), true);
@@ -46,7 +47,7 @@ function shared({ home, public: known }) {
 // something, which would be lost: the new session takes it for how things were. So it is asked for a run at once.
 let connected = true;
 new MutationObserver(() => {
-  const state = document.querySelector("[data-test-connection-state]")?.dataset.testConnectionState;
+  const state = /** @type {HTMLElement | null} */ (document.querySelector("[data-test-connection-state]"))?.dataset.testConnectionState;
   if (state === undefined) return;
   if (state === "CONNECTED" && !connected) mounted?.pick(location.search);
   connected = state === "CONNECTED";
@@ -66,6 +67,7 @@ export default component("share", (root) => {
     clearTimeout(clear);
     clear = setTimeout(() => (said.textContent = ""), 2500);
   });
+  /** @type {any} */
   const instance = {
     meta: {},
     update: ({ meta }) => {
