@@ -89,7 +89,9 @@ def test_every_row_of_every_registry_is_what_its_table_says() -> None:
 def test_every_variant_and_encoding_has_a_row() -> None:
     for folder, base, table in (("attention", Attention, ATTENTION), ("positions", Position, POSITIONS)):
         modules = [import_module(f"headlight.{_name(path)}") for path in _files(f"core/{folder}")]
-        kinds = {kind for module in modules for kind in vars(module).values() if isclass(kind) and issubclass(kind, base)}
+        kinds = {
+            kind for module in modules for kind in vars(module).values() if isclass(kind) and issubclass(kind, base)
+        }
         assert {kind for kind in kinds if not isabstract(kind)} == set(table.values())
 
 
