@@ -198,7 +198,8 @@ class _Sources(BaseSettings):
         return variables, TomlConfigSettingsSource(settings_cls, init_settings.init_kwargs["file"])
 
 
-_Read: Any = create_model("_Read", __base__=_Sources, **{name: (kind, kind()) for name, kind in SECTIONS.items()})
+_FIELDS: dict[str, Any] = {name: (kind, kind()) for name, kind in SECTIONS.items()}
+_Read: Any = create_model("_Read", __base__=_Sources, **_FIELDS)
 
 
 def read(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
