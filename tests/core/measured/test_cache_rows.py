@@ -79,8 +79,8 @@ def test_every_healed_model_holds_what_the_formula_and_its_card_say(name: str) -
     assert cache_shape(model).groups[0].elements == card["cached_elements_per_token_and_layer"]
 
 
-@pytest.mark.parametrize("position", sibling.ENCODINGS)
-@pytest.mark.parametrize("attention", sibling.VARIANTS)
+@pytest.mark.parametrize("position", sibling.encodings())
+@pytest.mark.parametrize("attention", sibling.variants())
 def test_every_tiny_sibling_and_every_conversion_of_it_holds_what_the_formula_says(
     attention: str, position: str, minilm: Model
 ) -> None:
