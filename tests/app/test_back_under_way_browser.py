@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 from tests.browser import free_port, serving
 from tests.viz.pages.explore.test_browser import Opener, until
@@ -54,11 +54,11 @@ class Place:
 
 
 def _title(key: str) -> str:
-    return f"document.querySelector('.st-key-{key} .js-plotly-plot').layout.title.text.match(/\\d+/g).at(-1)"
+    return f"document.querySelector('.st-key-{key} .js-plotly-plot')?.layout.title.text.match(/\\d+/g).at(-1)"
 
 
 def _value(key: str) -> str:
-    return f"document.querySelector('.st-key-{key} [role=slider]').getAttribute('aria-valuenow')"
+    return f"document.querySelector('.st-key-{key} input[type=range]')?.value"
 
 
 def _parameter(name: str) -> str:
@@ -66,11 +66,10 @@ def _parameter(name: str) -> str:
 
 
 def _press(page: Page, number: int) -> None:
-    slider = page.locator(".st-key-positions_head_alibi [role=slider]")
-    slider.focus()
-    now = int(slider.get_attribute("aria-valuenow") or 0)
+    slider = page.get_by_role("slider", name="Head drawn as a map")
+    now = int(slider.input_value())
     for _ in range(abs(number - now)):
-        page.keyboard.press("ArrowRight" if now < number else "ArrowLeft")
+        slider.press("ArrowRight" if now < number else "ArrowLeft")
 
 
 PLACES = {
@@ -86,13 +85,22 @@ PLACES = {
 }  # fmt: skip
 
 
+QUIET = "!document.querySelector('[data-testid=stStatusWidget]')"
+
+
 def settled(page: Page, place: Place) -> str:
-    """Waits until nothing is under way; the number that picture, slider and address agree on."""
-    until(page, place.agrees())
-    until(page, "!document.querySelector('[data-testid=stStatusWidget]')")
-    shown = page.evaluate(f"[{place.picture}, {place.slider}, {place.address}]")
-    assert len(set(shown)) == 1, f"picture {shown[0]}, slider {shown[1]}, address {shown[2]}"
-    return str(shown[0])
+    """Waits until nothing is under way; the number that picture, slider and address agree on.
+
+    They have to agree for a second without a break: what is on the way to the browser might still undo it.
+    """
+    page.evaluate("window.since = undefined")
+    agree = f"window.since = {place.agrees()} && {QUIET} ? window.since ?? performance.now() : undefined"
+    try:
+        until(page, f"({agree}) !== undefined && performance.now() - window.since > 1000")
+    except TimeoutError:
+        shown = page.evaluate(f"[{place.picture}, {place.slider}, {place.address}]")
+        raise AssertionError("picture {}, slider {}, address {}".format(*shown)) from None
+    return str(page.evaluate(place.address))
 
 
 def chosen(page: Page, place: Place, number: int) -> None:
