@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from headlight.viz.pages.cache import (
-    claim as cache_claim,
-)
-from headlight.viz.pages.cache import (
-    decode as cache_decode,
-)
-from headlight.viz.pages.cache import (
-    measured as cache_measured,
-)
-from headlight.viz.pages.cache import (
-    own_model as cache_own,
-)
-from headlight.viz.pages.cache import (
-    published as cache_models,
-)
+from headlight.viz.pages.cache import claim as cache_claim
+from headlight.viz.pages.cache import decode as cache_decode
+from headlight.viz.pages.cache import measured as cache_measured
+from headlight.viz.pages.cache import own_model as cache_own
+from headlight.viz.pages.cache import published as cache_models
 from headlight.viz.pages.cache.choices import SECTIONS, state
 from headlight.viz.ui.sections import Sections
 

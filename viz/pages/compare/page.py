@@ -10,18 +10,10 @@ from headlight.core.errors import HeadlightError, OverloadError
 from headlight.core.examples import examples
 from headlight.viz import store
 from headlight.viz.components.share import share
-from headlight.viz.pages.compare import (
-    controls as compare_controls,
-)
-from headlight.viz.pages.compare import (
-    distances as compare_distances,
-)
-from headlight.viz.pages.compare import (
-    maps as compare_maps,
-)
-from headlight.viz.pages.compare import (
-    word_order as compare_order,
-)
+from headlight.viz.pages.compare import controls as compare_controls
+from headlight.viz.pages.compare import distances as compare_distances
+from headlight.viz.pages.compare import maps as compare_maps
+from headlight.viz.pages.compare import word_order as compare_order
 from headlight.viz.pages.compare.choices import Comparison, completed, start, state
 from headlight.viz.pages.compare.state import Shown, complete, read
 from headlight.viz.pages.explore.choices import installed_models

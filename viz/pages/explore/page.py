@@ -15,24 +15,12 @@ from headlight.viz import store
 from headlight.viz.components.share import share
 from headlight.viz.components.token_strip import token_strip
 from headlight.viz.figures.summary import head_sentence, strongest_key
-from headlight.viz.pages.explore import (
-    controls as explore_controls,
-)
-from headlight.viz.pages.explore import (
-    derivation as explore_derivation,
-)
-from headlight.viz.pages.explore import (
-    maps as explore_maps,
-)
-from headlight.viz.pages.explore import (
-    siblings as explore_siblings,
-)
-from headlight.viz.pages.explore import (
-    survey as explore_survey,
-)
-from headlight.viz.pages.explore import (
-    take_away as explore_export,
-)
+from headlight.viz.pages.explore import controls as explore_controls
+from headlight.viz.pages.explore import derivation as explore_derivation
+from headlight.viz.pages.explore import maps as explore_maps
+from headlight.viz.pages.explore import siblings as explore_siblings
+from headlight.viz.pages.explore import survey as explore_survey
+from headlight.viz.pages.explore import take_away as explore_export
 from headlight.viz.pages.explore.choices import Choices, View, follow, installed_models, settle, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme, theme

@@ -10,18 +10,10 @@ from headlight.core.long.document import long_texts
 from headlight.core.model import Model
 from headlight.viz import store
 from headlight.viz.components.share import share
-from headlight.viz.pages.long import (
-    findings as long_findings,
-)
-from headlight.viz.pages.long import (
-    map as long_views,
-)
-from headlight.viz.pages.long import (
-    progress as long_wait,
-)
-from headlight.viz.pages.long import (
-    source as long_source,
-)
+from headlight.viz.pages.long import findings as long_findings
+from headlight.viz.pages.long import map as long_views
+from headlight.viz.pages.long import progress as long_wait
+from headlight.viz.pages.long import source as long_source
 from headlight.viz.pages.long.choices import OWN, LongChoices, models, settle, state
 from headlight.viz.pages.long.state import linked, text_of, tokens_of
 from headlight.viz.text import markdown_text

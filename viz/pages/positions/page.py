@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from headlight.viz.pages.positions import (
-    alibi as positions_alibi,
-)
-from headlight.viz.pages.positions import (
-    learned as positions_learned,
-)
-from headlight.viz.pages.positions import (
-    longer as positions_longer,
-)
-from headlight.viz.pages.positions import (
-    mla as positions_mla,
-)
-from headlight.viz.pages.positions import (
-    pairs as positions_pairs,
-)
-from headlight.viz.pages.positions import (
-    rope as positions_rope,
-)
-from headlight.viz.pages.positions import (
-    sinusoidal as positions_sinusoidal,
-)
-from headlight.viz.pages.positions import (
-    word_order as positions_order,
-)
+from headlight.viz.pages.positions import alibi as positions_alibi
+from headlight.viz.pages.positions import learned as positions_learned
+from headlight.viz.pages.positions import longer as positions_longer
+from headlight.viz.pages.positions import mla as positions_mla
+from headlight.viz.pages.positions import pairs as positions_pairs
+from headlight.viz.pages.positions import rope as positions_rope
+from headlight.viz.pages.positions import sinusoidal as positions_sinusoidal
+from headlight.viz.pages.positions import word_order as positions_order
 from headlight.viz.pages.positions.choices import SECTIONS, state
 from headlight.viz.ui.sections import Sections
 

@@ -9,24 +9,12 @@ from headlight.core.errors import HeadlightError
 from headlight.core.overload import with_room
 from headlight.viz import store
 from headlight.viz.components.share import share
-from headlight.viz.pages.surgery import (
-    controls as surgery_controls,
-)
-from headlight.viz.pages.surgery import (
-    healed as surgery_healed,
-)
-from headlight.viz.pages.surgery import (
-    maps as surgery_maps,
-)
-from headlight.viz.pages.surgery import (
-    quality as surgery_quality,
-)
-from headlight.viz.pages.surgery import (
-    take_away as surgery_export,
-)
-from headlight.viz.pages.surgery import (
-    why as surgery_why,
-)
+from headlight.viz.pages.surgery import controls as surgery_controls
+from headlight.viz.pages.surgery import healed as surgery_healed
+from headlight.viz.pages.surgery import maps as surgery_maps
+from headlight.viz.pages.surgery import quality as surgery_quality
+from headlight.viz.pages.surgery import take_away as surgery_export
+from headlight.viz.pages.surgery import why as surgery_why
 from headlight.viz.pages.surgery.choices import SurgeryChoices, start, state
 from headlight.viz.pages.surgery.state import model_of, settle, shown, spots
 from headlight.viz.text import markdown_text
