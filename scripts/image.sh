@@ -25,8 +25,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-builder() { buildah --root "$store/images" --runroot "$store/run" --storage-driver vfs "$@"; }
-
 # debootstrap also leaves this machine's name and resolver, and the packages that it unpacked.
 make_base() {
     case $from in
@@ -34,11 +32,11 @@ make_base() {
         debian:13*) suite=trixie ;;
         *) say "FROM $from is no Debian that scripts/image.sh knows."; exit 1 ;;
     esac
-    container=$(builder from scratch)
-    root=$(builder mount "$container")
+    container=$(buildah from scratch)
+    root=$(buildah mount "$container")
     debootstrap --variant=minbase "$suite" "$root"
     rm -rf "$root/etc/hostname" "$root/etc/resolv.conf" "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
-    builder commit -q "$container" "$from"
+    buildah commit -q "$container" "$from"
     remove
     container=
 }
@@ -83,28 +81,29 @@ if docker info >/dev/null 2>&1; then
     stop() { docker stop -t 20 "$container" >/dev/null && return "$(docker wait "$container")"; }
     remove() { docker rm -f "$container" >/dev/null; }
 elif [ "$(id -u)" = 0 ] && command -v buildah >/dev/null && command -v debootstrap >/dev/null; then
-    export BUILDAH_ISOLATION=chroot
+    printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/images"\nrunroot = "%s/run"\n' "$store" "$store" >"$work/storage.conf"
+    export BUILDAH_ISOLATION=chroot CONTAINERS_STORAGE_CONF="$work/storage.conf"
     build() {
-        builder inspect --type image "$from" >/dev/null 2>&1 || make_base
+        buildah inspect --type image "$from" >/dev/null 2>&1 || make_base
         pip_settings
         while read -r volume; do set -- -v "$volume" "$@"; done <<END
 $(sort -u -t : -k 2 "$work/volumes")
 END
         # Docker's format: the other one has no health check.
-        builder bud --format docker --pull-never -t "$name" "$@" .
-        builder rmi --prune >/dev/null
-        builder images "$name"
+        buildah bud --format docker --pull-never -t "$name" "$@" .
+        buildah rmi --prune >/dev/null
+        buildah images "$name"
     }
-    create() { container=$(builder from --pull-never "$name"); }
+    create() { container=$(buildah from --pull-never "$name"); }
     # The network is this machine's.
     start() {
         # shellcheck disable=SC2016,SC2046 # expanded inside; words of a command
-        builder run -e STREAMLIT_SERVER_ADDRESS=127.0.0.1 "$container" -- \
+        buildah run -e STREAMLIT_SERVER_ADDRESS=127.0.0.1 "$container" -- \
             sh -c 'echo $$ >"$HEADLIGHT_CACHE/pid" && exec "$@"' sh $(setting Cmd) >"$work/log" 2>&1 &
         server=$!
     }
-    inside() { builder run "$container" -- "$@"; }
-    setting() { builder inspect --format "{{range .Docker.Config.$1}}{{.}} {{end}}" "$container"; }
+    inside() { buildah run "$container" -- "$@"; }
+    setting() { buildah inspect --format "{{range .Docker.Config.$1}}{{.}} {{end}}" "$container"; }
     log() { cat "$work/log"; }
     # Asked itself, buildah would end what it started at once.
     stop() {
@@ -113,8 +112,8 @@ END
         wait "$server" && server=
     }
     remove() {
-        [ -z "$server" ] || kill "$server" || true
-        builder rm "$container" >/dev/null
+        [ -z "$server" ] || { kill "$server" && wait "$server"; } || true
+        buildah rm "$container" >/dev/null
     }
 else
     say 'No Docker engine answers. Without one this takes root, buildah and debootstrap (apt-get install buildah debootstrap).'
@@ -126,18 +125,20 @@ fi
 check() {
     python=$1
     create
-    began=$(date +%s)
-    start
     health=$(setting Healthcheck.Test)
     # shellcheck disable=SC2086 # words of a command
-    until inside ${health#CMD } 2>/dev/null; do
-        [ $(($(date +%s) - began)) -lt 60 ] || { log; say 'not healthy after 60 s'; exit 1; }
+    healthy() { inside ${health#CMD } 2>/dev/null; }
+    ! healthy || { say 'Something else answers at port 7860.'; exit 1; }
+    began=$(date +%s)
+    start
+    until healthy; do
+        [ $(($(date +%s) - began)) -lt 120 ] || { log; say 'not healthy after 120 s'; exit 1; }
         sleep 0.5
     done
     user=$(inside id -u)
     echo "healthy after $(($(date +%s) - began)) s, as user $user"
     [ "$user" = 1000 ]
-    "$python" -m scripts.painted "$began" 'http://127.0.0.1:7860/?model=smollm2'
+    "$python" -m scripts.painted "$began" 'http://127.0.0.1:7860/?model=smollm2' || { log; exit 1; }
     written=$(inside find / -xdev -user 1000 -type f ! -path '/var/cache/headlight/*' 2>/dev/null || true)
     [ -z "$written" ] || { say "written outside /var/cache/headlight: $written"; exit 1; }
     stop || { log; say "ended with $? when asked to go"; exit 1; }

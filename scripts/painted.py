@@ -22,7 +22,7 @@ def main() -> None:
         page, errors = browser.new_page(), []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
-        page.wait_for_selector(MAP, timeout=60_000)
+        page.wait_for_selector(MAP, timeout=300_000)
         print(f"painted {time.time() - began:.1f} s after the start: {page.evaluate(TITLE)}")
         if errors or parse_qs(urlsplit(page.url).query)["model"] != parse_qs(urlsplit(address).query)["model"]:
             sys.exit(f"{page.url}: {errors}")

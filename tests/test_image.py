@@ -13,7 +13,7 @@ from tests.browser import ROOT
 # Each notes what it was called with; buildah also shows the pip.conf that its build would see.
 STANDINS = {
     "docker": '[ "$1" = info ] && exit "$DOCKER_INFO"; echo docker "$*" >>"$CALLS"',
-    "buildah": """case "$*" in *" bud "*) ;; *) exit 0 ;; esac
+    "buildah": """[ "$1" = bud ] || exit 0
         for word; do case $word in *:*:ro) echo "$word" >>"$CALLS" ;; esac; done
         for word; do case $word in *:/etc/pip.conf:ro) cat "${word%:/etc/pip.conf:ro}" >>"$CALLS" ;; esac; done
         for word; do case $word in *:/mnt:ro) (cd "${word%:/mnt:ro}" && find . -type f) >>"$CALLS" ;; esac; done""",
