@@ -118,7 +118,7 @@ def read_once(way: str, length: int) -> None:
         found["layer"] = time.perf_counter() - start
         start = time.perf_counter()
         pool(model.attention, p, region, [6], strongest=True)
-        found |= {"head": time.perf_counter() - start, "disk": kept.shelf.nbytes}
+        found |= {"head": time.perf_counter() - start, "disk": kept.activations.nbytes}
     done.set()
     sampler.join()
     print(json.dumps(found | {"peak": max(seen)}))

@@ -78,7 +78,7 @@ class Decoder:
 
     def __init__(self, model: Readable, capacity: int = 64, watch: bool = False) -> None:
         if not isinstance(model, Model):
-            raise InputError(f"{model.title} is carried by transformers and cannot be continued here")
+            raise InputError(f"{model.title} is run by transformers and cannot be continued here")
         if model.head is None:
             raise InputError(f"{model.title} reads both ways and cannot continue a text; a decoder can")
         self.model, self._head = model, model.head

@@ -115,7 +115,7 @@ class Trace:
     `scores` are scaled, carry a score bias where the encoding has one, and are not yet masked; `weights` are their
     masked softmax (0 to 1, each row sums to 1); `mask` is True where a query may look; `scale` is the factor on q·k.
 
-    Models that `transformers` carries may do more (see `core.hub.handed`): `bias` is what was added to the scaled scores,
+    Models that `transformers` runs may do more (see `core.hub.captured_call`): `bias` is what was added to the scaled scores,
     `softcap` the c of c tanh(s / c), `sinks` a logit a head that takes its share of each row and shows nothing.
     """
 

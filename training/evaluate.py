@@ -44,7 +44,7 @@ _CONTINUED = 80  # tokens of a sample text
 
 
 def measure(folder: Path, prepared: Prepared, valid: int, coref: Path = COREF) -> dict[str, Any]:
-    """Losses (nats a token), scores of all heads (0-1), pronouns and samples of one shipped sibling.
+    """Losses (nats per token), scores of all heads (0-1), pronouns and samples of one shipped sibling.
 
     valid: validation rows at most; coref: the folder of the pronoun sets.
     """
@@ -72,7 +72,7 @@ def losses(config: Config, params: Mapping[str, Tensor], prepared: Prepared, val
 
 
 def losses_by_kind(config: Config, params: Mapping[str, Tensor], prepared: Prepared, valid: int) -> dict[str, float]:
-    """The mean loss (nats a token) on validation rows: "all", and those of each kind of text that has any."""
+    """The mean loss (nats per token) on validation rows: "all", and those of each kind of text that has any."""
     rows = prepared.valid.spread(valid)
     found = token_losses(config, params, *prepared.valid.batch(rows)).view(len(rows), -1).mean(1)
     kinds = torch.from_numpy(prepared.valid_kinds[rows])
@@ -83,7 +83,7 @@ def losses_by_kind(config: Config, params: Mapping[str, Tensor], prepared: Prepa
 def mean_loss(
     config: Config, params: Mapping[str, Tensor], inputs: Int[Tensor, "rows seq"], targets: Int[Tensor, "rows seq"]
 ) -> float:
-    """Mean cross-entropy in nats a token, computed in the precision of the parameters."""
+    """Mean cross-entropy in nats per token, computed in the precision of the parameters."""
     return float(token_losses(config, params, inputs, targets).mean())
 
 
@@ -192,7 +192,7 @@ def _spread(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def markdown(made: Mapping[str, Any]) -> str:
     """The table as people read it."""
-    head = ("sibling", "parameters", "cached a token and layer", "validation loss", "previous token", "induction",
+    head = ("sibling", "parameters", "cached per token per layer", "validation loss", "previous token", "induction",
             "Winogender", "WinoBias", "trained")  # fmt: skip
     rows = [_cells(row) for row in made["siblings"]]
     rows += [(f"*{b['name']}*", "", "", f"{b['validation_loss']:.3f}", *[""] * 5) for b in made["baselines"]]

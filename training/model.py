@@ -106,6 +106,6 @@ def loss(
     inputs: Int[Tensor, "batch seq"],
     targets: Int[Tensor, "batch seq"],
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats a token, the softmax in float32 at least; hidden: `Network.hidden`, compiled or not."""
+    """Mean cross-entropy in nats per token, the softmax in float32 at least; hidden: `Network.hidden`, compiled or not."""
     read = hidden(params, inputs).flatten(0, 1)
     return head.cross_entropy(read, params["embedding.weight"], targets.flatten())

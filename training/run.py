@@ -120,7 +120,7 @@ def show(bar: tqdm, state: State, sibling: Sibling) -> None:
 
 
 def progress(sibling: Sibling) -> tqdm:
-    """A bar of tokens done, tokens a second and time left; a log file gets a line every half minute."""
+    """A bar of tokens done, tokens per second and time left; a log file gets a line every half minute."""
     return tqdm(
         desc=sibling.name, total=sibling.preset.tokens, unit="tok", unit_scale=True, smoothing=0.02,
         mininterval=0.1 if sys.stderr.isatty() else 30.0, ascii=not sys.stderr.isatty(), dynamic_ncols=True,

@@ -115,7 +115,7 @@ def curve(losses: list[float], points: int = POINTS) -> dict[str, list[float]]:
 
 
 def hardware(machine: Machine) -> str:
-    """The processor or graphics card, and how many threads one run had."""
+    """The processor or GPU, and how many threads one run had."""
     if machine.device.type == "cuda":
         return torch.cuda.get_device_name(machine.device)
     return f"{_processor()}, {torch.get_num_threads()} thread(s)"

@@ -1,4 +1,4 @@
-"""The only Streamlit caches: one engine and one workshop a process, and the runs looked at last, bounded in bytes."""
+"""The only Streamlit caches: one engine and one conversions a process, and the runs looked at last, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from headlight.core.model import Model, Readable
 from headlight.core.serving import metrics
 from headlight.core.serving.bounded import Bounded
 from headlight.core.serving.compute import from_environment
-from headlight.core.serving.conversions import Workshop
+from headlight.core.serving.conversions import ConversionStore
 from headlight.core.serving.engine import Engine
-from headlight.core.serving.readings import Desk
+from headlight.core.serving.readings import ReadingStore
 from headlight.core.types import Run, Tokens
 from headlight.viz.ui.state import page_on_screen
 from headlight.viz.ui.visitor import asking, caller, refused, visitor
@@ -197,7 +197,7 @@ def sample(name: str) -> Sample:
 def _read_sample(name: str) -> Sample:
     loaded = model(name)
     if not isinstance(loaded, Model):
-        raise InputError(f"{loaded.title} is carried by transformers and keeps no latent here")
+        raise InputError(f"{loaded.title} is run by transformers and keeps no latent here")
     with asking() as caller:
         return read_sample(loaded, partial(engine().alone, caller))
 
@@ -256,15 +256,15 @@ def _held() -> Bounded[tuple[str, tuple[int, ...]], Held]:
 
 
 @st.cache_resource(show_spinner=False)
-def workshop() -> Workshop:
+def conversions() -> ConversionStore:
     """The process's conversions of models; bounded in bytes by itself."""
-    return Workshop(engine())
+    return ConversionStore(engine())
 
 
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
+def readings() -> ReadingStore:
     """Where long texts are read and kept, for all visitors together."""
-    return Desk(engine(), _folder(), caller)
+    return ReadingStore(engine(), _folder(), caller)
 
 
 def _folder() -> Path | None:

@@ -19,12 +19,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 Members = Bool[Tensor, "parts seq"]
-# Rows that add up to 1 within this are whole; less is float32's rounding, and would be a distance of its own.
+# Rows that sum to 1 within this are whole; less is float32's rounding, and would be a distance of its own.
 _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
-class Reading:
+class CommonView:
     """A run, seen on the parts of the text that it has in common with others.
 
     members: which tokens make up each part; None where the parts are the tokens themselves.
@@ -39,7 +39,7 @@ class Reading:
         return len(self.run.layers), self.run.layers.projections(0).q.shape[0]
 
     def weights(self, layer: int) -> Float[Tensor, "n_heads parts parts"]:
-        """Attention weights between parts, 0 to 1, in float64; rows add up to 1 at most."""
+        """Attention weights between parts, 0 to 1, in float64; rows sum to 1 at most."""
         rows = self.run.layers.rows(layer, slice(None)).cpu().double()
         if self.members is None:
             return rows
@@ -59,7 +59,7 @@ class Reading:
         return member @ mask.double() @ member.T > 0
 
     def outcomes(self, layer: int) -> Float[Tensor, "n_heads parts columns"]:
-        """`weights` with one more column, the weight on everything that is in no part: each row adds up to 1."""
+        """`weights` with one more column, the weight on everything that is in no part: each row sums to 1."""
         weights = self.weights(layer)
         rest = 1 - weights.sum(-1, keepdim=True)
         return torch.cat([weights, torch.where(rest > _ROUNDING, rest, 0.0)], dim=-1)
@@ -93,7 +93,7 @@ def _entropy(p: Float[Tensor, "... columns"]) -> Tensor:
 
 
 @torch.inference_mode()
-def read_alike(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[Reading]]:
+def read_alike(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[CommonView]]:
     """Runs of one text made comparable: the names of the parts, and a reading for each run.
 
     Raises InputError for runs of different texts and where no part of the text is whole tokens for all.
@@ -102,9 +102,9 @@ def read_alike(runs: Sequence[Run]) -> tuple[tuple[str, ...], list[Reading]]:
     if any(each.tokens.text != first.text for each in runs):
         raise InputError("only runs of the same text can be compared")
     if all(_same_tokens(each.tokens, first) for each in runs):
-        return first.pieces, [Reading(each) for each in runs]
+        return first.pieces, [CommonView(each) for each in runs]
     names, members = common_parts([each.tokens for each in runs])
-    return names, [Reading(each, member) for each, member in zip(runs, members, strict=True)]
+    return names, [CommonView(each, member) for each, member in zip(runs, members, strict=True)]
 
 
 def _same_tokens(a: Tokens, b: Tokens) -> bool:
@@ -156,7 +156,7 @@ def _matrix(members: list[list[int]], length: int) -> Members:
 
 
 @torch.inference_mode()
-def same_heads(first: Reading, other: Reading) -> Float[Tensor, "n_layers n_heads"]:
+def same_heads(first: CommonView, other: CommonView) -> Float[Tensor, "n_layers n_heads"]:
     """The distance of each head of `first` to the one of `other` in the same layer and place, 0 to 1, mean over the parts
     that look; raises InputError where layers or heads differ in number."""
     if first.shape != other.shape:
@@ -165,32 +165,32 @@ def same_heads(first: Reading, other: Reading) -> Float[Tensor, "n_layers n_head
     return torch.stack([jensen_shannon(first.outcomes(i), other.outcomes(i)).mean(-1) for i in layers])
 
 
-def _counted(reading: Reading) -> str:
+def _counted(reading: CommonView) -> str:
     return f"{reading.shape[0]} layers of {reading.shape[1]} heads"
 
 
 @torch.inference_mode()
-def distance(first: Reading, place: tuple[int, int], other: Reading, its_place: tuple[int, int]) -> float:
+def distance(first: CommonView, place: tuple[int, int], other: CommonView, its_place: tuple[int, int]) -> float:
     """The distance of two heads, each (layer, head), 0 to 1, mean over the parts that look."""
     rows = first.outcomes(place[0])[place[1]], other.outcomes(its_place[0])[its_place[1]]
     return float(jensen_shannon(*rows).mean())
 
 
 @torch.inference_mode()
-def best_match(first: Reading, place: tuple[int, int], other: Reading) -> Match:
+def best_match(first: CommonView, place: tuple[int, int], other: CommonView) -> Match:
     """The head of `other` with the smallest distance to the head of `first` at (layer, head)."""
     wanted = first.outcomes(place[0])[place[1]]
     return _nearest(wanted, [other.outcomes(layer) for layer in range(other.shape[0])])
 
 
 @torch.inference_mode()
-def best_matches(first: Reading, other: Reading) -> list[list[Match]]:
+def best_matches(first: CommonView, other: CommonView) -> list[list[Match]]:
     """For every head of every layer of `first` its best match in `other`; costs `pairs(first, other)` cells."""
     maps = [other.outcomes(layer) for layer in range(other.shape[0])]
     return [[_nearest(wanted, maps) for wanted in first.outcomes(layer)] for layer in range(first.shape[0])]
 
 
-def pairs(first: Reading, other: Reading) -> int:
+def pairs(first: CommonView, other: CommonView) -> int:
     """Cells that comparing every head with every other takes."""
     rows = len(first.run.tokens) if first.members is None else len(first.members)
     heads = first.shape[0] * first.shape[1] * other.shape[0] * other.shape[1]

@@ -24,9 +24,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Quality:
-    """One sibling. kept: numbers cached a token and layer; layers: how many; scores: measure -> what was found.
+    """One sibling. kept: numbers cached per token per layer; layers: how many; scores: measure -> what was found.
 
-    validation_loss is in nats a token, pronoun scores are shares of right answers (0-1), head scores weights (0-1).
+    validation_loss is in nats per token, pronoun scores are shares of right answers (0-1), head scores weights (0-1).
     """
 
     name: str
@@ -39,7 +39,7 @@ class Quality:
     scores: Mapping[str, Score]
 
     def cached_bytes(self, element: int = 2) -> int:
-        """Bytes cached a token in all layers, with `element` bytes a number (2: half precision)."""
+        """Bytes cached per token in all layers, with `element` bytes per value (2: half precision)."""
         return self.kept * self.layers * element
 
 
@@ -55,7 +55,7 @@ class Measure:
 
 MEASURES: Mapping[str, Measure] = {
     "loss": Measure(
-        "Validation loss", "validation loss (nats a token)", True,
+        "Validation loss", "validation loss (nats per token)", True,
         "Mean cross-entropy on texts that no sibling was trained on. Bars: plus and minus one standard deviation over "
         "three seeds of MHA · RoPE, taken for all. A difference within a bar may be chance.",
     ),
@@ -86,7 +86,7 @@ def qualities() -> list[Quality]:
 
 
 def baselines() -> dict[str, float]:
-    """Validation losses (nats a token) of trigram models on the same text; empty before the table was made."""
+    """Validation losses (nats per token) of trigram models on the same text; empty before the table was made."""
     return {row["name"]: row["validation_loss"] for row in _table().get("baselines", ())}
 
 

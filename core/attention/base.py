@@ -54,10 +54,10 @@ class Attention(ABC):
 
     @abstractmethod
     def cache_row(self) -> CacheRow:
-        """What a decoder keeps a token and layer, tensor by tensor, named as `project` and `step` hand it to the cache."""
+        """What a decoder keeps per token per layer, tensor by tensor, named as `project` and `step` hand it to the cache."""
 
     def cached_elements_per_token(self) -> int:
-        """Elements that a decoder keeps a token and layer."""
+        """Elements that a decoder keeps per token per layer."""
         return self.cache_row().elements
 
     @property

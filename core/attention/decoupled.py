@@ -77,7 +77,7 @@ class Decoupled(Latent):
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv, k_rope))
 
     def absorbs(self, position: Position) -> bool:
-        """Always: what is turned is not in the latent."""
+        """Always: what is rotated is not in the latent."""
         return True
 
     def absorbed(
@@ -115,7 +115,7 @@ class Decoupled(Latent):
             [self.kv_lora_rank, self.n_kv_heads * self.qk_rope_head_dim], dim=-1
         )
         k_rope = k_rope.unflatten(-1, (self.n_kv_heads, -1)).transpose(0, 1)
-        # Put where they stood in the head they are turned by the frequencies that they had; all others are 0.
+        # Put where they stood in the head they are rotated by the frequencies that they had; all others are 0.
         dims = params["rope_dims"]
         whole = k_rope.new_zeros(*k_rope.shape[:2], self.head_dim).scatter(-1, _index(dims, k_rope), k_rope)
         return {"c_kv": c_kv, "k_rope": _take(position.at_qk(whole, pos), dims)}

@@ -54,7 +54,7 @@ class Latent(KVHeads):
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Projections:
-        """Queries, and keys and values expanded from the cache; keys are turned after that, each at its own position."""
+        """Queries, and keys and values expanded from the cache; keys are rotated after that, each at its own position."""
         q_pos = query_positions(x, past)
         q = position.at_qk(self._split(linear(x, params, "q_proj")), q_pos)
         cache = past.extend(c_kv=linear(x, params, "kv_a_proj"))
@@ -65,7 +65,7 @@ class Latent(KVHeads):
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv))
 
     def absorbs(self, position: Position) -> bool:
-        """Not where keys are turned after they are expanded."""
+        """Not where keys are rotated after they are expanded."""
         return not position.turns_keys
 
     def absorbed(
@@ -95,7 +95,7 @@ class Latent(KVHeads):
     def _expanded_output(self, weights: Tensor, c_kv: Tensor, params: Params) -> Tensor:
         w_uv, b_v = self._up(params, slice(self._up_width() - self.head_dim, None))
         heads = (weights @ c_kv) @ w_uv.transpose(1, 2)
-        # Each row of weights adds up to 1, so a value's bias comes out as it went in.
+        # Each row of weights sums to 1, so a value's bias comes out as it went in.
         return self._output(heads if b_v is None else heads + weights.sum(-1, keepdim=True) * b_v, params)
 
     def _up_width(self) -> int:

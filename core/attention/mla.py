@@ -39,7 +39,7 @@ class MLA(Attention):
     """kv_lora_rank: width of the latent; qk_nope_head_dim and qk_rope_head_dim: a head's query and key without and with
     position; v_head_dim: a head's value; q_lora_rank: width of the queries' own latent, 0 for none. head_dim is their sum.
 
-    DeepSeek-V2's sizes keep 576 numbers a token and layer, for 128 heads together (its Table 1: d_c + d_h^R):
+    DeepSeek-V2's sizes keep 576 values per token per layer, for 128 heads together (its Table 1: d_c + d_h^R):
 
     >>> v2 = MLA(5120, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536)
     >>> v2.cached_elements_per_token(), v2.head_dim
@@ -115,7 +115,7 @@ class MLA(Attention):
         return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
 
     def absorbs(self, position: Position) -> bool:
-        """Always: what is turned is not in the latent."""
+        """Always: what is rotated is not in the latent."""
         return True
 
     def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:

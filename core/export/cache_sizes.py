@@ -1,4 +1,4 @@
-"""Caches of several models as CSV: bytes a token and at a context, as they follow from the shapes."""
+"""Caches of several models as CSV: bytes per token and at a context, as they follow from the shapes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from headlight.core.memory.shape import CacheShape
 from headlight.core.memory.sizes import bytes_at, bytes_per_token, growing_bytes_per_token, reserved_bytes_at
 
 _HEADINGS = (
-    "model", "bytes a token", "of which growing", "context", "sequences", "bytes", "reserved bytes", "room", "tokens that fit",
-    "sequences that fit", "formula",
+    "model", "bytes per token", "of which growing", "context", "sequences", "bytes", "reserved bytes", "room",
+    "tokens that fit", "sequences that fit", "formula",
 )  # fmt: skip
 
 

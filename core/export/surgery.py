@@ -32,8 +32,8 @@ def weights_csv(
 
 
 def curve_csv(rows: Sequence[Row], measure: str) -> str:
-    """A row a point: method, setting, numbers a token and layer, bytes a token in half precision, what was measured, exact."""
-    headings = ["method", "setting", "numbers a token and layer", "bytes a token, half precision", measure, "exact"]
+    """One row per point: method, setting, values per token per layer, bytes per token in half precision, measure, exact."""
+    headings = ["method", "setting", "values per token per layer", "bytes per token, half precision", measure, "exact"]
     return sheet(headings, ([*point, f"{value:.7g}", "yes" if exact else "no"] for *point, value, exact in rows))
 
 

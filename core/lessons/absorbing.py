@@ -105,7 +105,7 @@ def both_precisions(layer: LatentLayer) -> tuple[dict[str, Difference], dict[str
 
 
 def costs(attention: MLA, context: int) -> dict[str, StepCost]:
-    """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes a number.
+    """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes per value.
 
     >>> {form: round(cost.flops / 1e9, 1) for form, cost in costs(PUBLISHED["DeepSeek-V3"], 131_072).items()}
     {'absorbed': 36.5, 'full': 10.7, 'expanded': 4408.8}

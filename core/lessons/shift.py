@@ -45,7 +45,7 @@ class Later(Position):
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerInput:
     """One MLA layer and what goes into it, h (seq, d_model) after the block's norm."""
 
     attention: Attention
@@ -104,13 +104,13 @@ def mixing(attention: MLA, params: Params, seed: int = 0) -> Float[Tensor, "n_he
 
 
 @torch.inference_mode()
-def layer_of(model: Model, tokens: Tokens, layer: int) -> Layer:
+def layer_of(model: Model, tokens: Tokens, layer: int) -> LayerInput:
     """A layer of a model and what a text puts into it, in float64 from there on; raises InputError where it is not MLA."""
     attention = mla_of(model.attention, model.title)
     if not 0 <= layer < model.n_layers:
         raise InputError(f"layer {layer} of {model.title} is no MLA layer")
     params = {name: t.detach().cpu().double() for name, t in model.layers[layer].items()}
-    return Layer(attention, params, model.position, _input(model, tokens, layer).cpu().double())
+    return LayerInput(attention, params, model.position, _input(model, tokens, layer).cpu().double())
 
 
 def _input(model: Model, tokens: Tokens, layer: int) -> Tensor:
@@ -125,7 +125,7 @@ def _input(model: Model, tokens: Tokens, layer: int) -> Tensor:
     return caught[-1]
 
 
-def changes(layer: Layer, order: Order, shifts: Sequence[int]) -> Float[Tensor, "shifts n_heads"]:
+def changes(layer: LayerInput, order: Order, shifts: Sequence[int]) -> Float[Tensor, "shifts n_heads"]:
     """The largest change of a score in each head, for several shifts."""
     now = layer.scores(0, order)
     return torch.stack([largest(layer.scores(by, order) - now) for by in shifts])

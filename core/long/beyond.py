@@ -53,7 +53,7 @@ class Gap(Position):
 def scaled(model: Model, scaling: Scaling) -> RoPE:
     """The model's RoPE with its frequencies scaled; raises InputError where it has another encoding."""
     if not isinstance(model.position, RoPE):
-        raise InputError(f"{model.title} does not turn its queries and keys, so there is nothing to scale")
+        raise InputError(f"{model.title} does not rotate its queries and keys, so there is nothing to scale")
     return replace(model.position, scaling=scaling)
 
 

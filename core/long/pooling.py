@@ -68,7 +68,7 @@ class Pooled:
 
     @property
     def mass(self) -> Float[Tensor, "n_heads rows cols"]:
-        """The mean over a cell's queries of the weight that falls on its keys; whole rows of cells add up to 1."""
+        """The mean over a cell's queries of the weight that falls on its keys; whole rows of cells sum to 1."""
         start, stop = self.region.queries
         cells = torch.arange(self.region.shape[0], device=self.total.device)
         sizes = (stop - start - cells * self.region.cell).clamp(max=self.region.cell)

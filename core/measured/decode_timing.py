@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from headlight.core.errors import InputError
 from headlight.core.measured.clock import WARM, Times, seconds
-from headlight.core.measured.layers import Layer, Step, filled, random_params, stepper
+from headlight.core.measured.layers import Step, TimedLayer, filled, random_params, stepper
 
 Alone = Callable[[], AbstractContextManager[object]]
 MOST_BYTES = 2**30  # that a measurement may need at once
@@ -41,7 +41,7 @@ class Timing:
 
     def __init__(
         self,
-        layers: Mapping[str, Layer],
+        layers: Mapping[str, TimedLayer],
         contexts: Sequence[int],
         repeats: int,
         device: torch.device | str = "cpu",
@@ -107,13 +107,13 @@ class Timing:
         return True
 
 
-def bytes_needed(layers: Mapping[str, Layer], context: int, element: int = 4) -> int:
+def bytes_needed(layers: Mapping[str, TimedLayer], context: int, element: int = 4) -> int:
     """Bytes of all layers' caches at once and of the most that one step makes besides."""
     kept = sum(layer.kept(context, element) for layer in layers.values())
     return kept + max(layer.needed(context, element) - layer.kept(context, element) for layer in layers.values())
 
 
-def _ready(layer: Layer, context: int, like: torch.Tensor, generator: torch.Generator) -> tuple[Step, int]:
+def _ready(layer: TimedLayer, context: int, like: torch.Tensor, generator: torch.Generator) -> tuple[Step, int]:
     params = random_params(layer, like, generator)
     cache = filled(layer, params, context, generator)
     return stepper(layer, params, cache, generator), cache.nbytes

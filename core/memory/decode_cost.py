@@ -28,7 +28,7 @@ HALF = PRECISIONS["bf16"]  # what weights and expanded keys and values are held 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to attend when decoding. row: what is kept a token; key, value: widths that scores and sums run over, a head.
+    """One way to attend when decoding. row: what is kept per token; key, value: widths that scores and sums run over, a head.
 
     weights: numbers in the projections that a new token goes through; up: numbers in W^UK and W^UV where every remembered
     latent goes through them as well (0: none does).

@@ -1,4 +1,4 @@
-"""What fits: weights and caches on a card of a given memory. A card's GB is counted as 10^9 bytes."""
+"""What fits: weights and caches on a card of a given memory. A GPU's GB is counted as 10^9 bytes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class CachePart:
 
     @property
     def elements(self) -> int:
-        """Elements kept a token and layer."""
+        """Elements kept per token per layer."""
         return self.width * (self.heads or 1)
 
     def shape(self, length: int) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class CacheRow(ABC):
 
     @property
     def elements(self) -> int:
-        """Elements kept a token and layer."""
+        """Elements kept per token per layer."""
         return sum(part.elements for part in self.parts)
 
     def part(self, kind: str) -> CachePart | None:
@@ -203,7 +203,7 @@ class CacheShape:
     """Everything that the size of a model's cache follows from.
 
     n_heads: query heads; groups: its layers (a compressed group, every > 1, stands beside another group of the same
-    layers); mla: MLA's five numbers where it has them; indexer_dim: numbers a token and layer that a sparse-attention
+    layers); mla: MLA's five numbers where it has them; indexer_dim: values per token per layer that a sparse-attention
     indexer keeps beside the cache, told apart from it; max_context: tokens, None if not known; native: the precision it
     is published in, of `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
     """

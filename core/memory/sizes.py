@@ -16,12 +16,12 @@ PAGE = 16  # tokens that an engine with pages reserves at once (vLLM's default b
 
 
 def elements_per_token(shape: CacheShape) -> Fraction:
-    """Numbers kept a token in all layers, before any window is full."""
+    """Numbers kept per token in all layers, before any window is full."""
     return sum((Fraction(group.count * group.elements, group.every) for group in shape.groups), Fraction(0))
 
 
 def growing_elements_per_token(shape: CacheShape) -> Fraction:
-    """Numbers kept a token in the layers that grow however long the text is."""
+    """Numbers kept per token in the layers that grow however long the text is."""
     growing = [group for group in shape.groups if group.grows]
     return sum((Fraction(group.count * group.elements, group.every) for group in growing), Fraction(0))
 

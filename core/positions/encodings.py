@@ -40,7 +40,7 @@ ENCODINGS: Mapping[str, EncodingRow] = {
         "its sinusoidal position vectors", lambda width: Sinusoidal(),
     ),
     "rope": EncodingRow(
-        "RoPE", RoPE, "$R_t$ turns pairs of dimensions by angles that grow with the position t (RoPE).",
+        "RoPE", RoPE, "$R_t$ rotates pairs of dimensions by angles that grow with the position t (RoPE).",
         "the rotation of its queries and keys (RoPE)", lambda width: RoPE(width),
     ),
     "alibi": EncodingRow(

@@ -22,7 +22,7 @@ from headlight.core.serving.engine import Engine
 from headlight.core.serving.turns import APP, Caller
 from headlight.core.surgery import Conversion, Converted, Prepared
 from headlight.core.surgery.calibration import inputs, second_moments
-from headlight.core.surgery.held_out import Yardstick, calibration, held_out
+from headlight.core.surgery.held_out import Evaluation, calibration, held_out
 from headlight.core.surgery.methods import convertible
 from headlight.core.surgery.whole import cut_model, layer_of
 from headlight.core.types import Run
@@ -55,7 +55,7 @@ class _Ended(Exception):
     """The process ends; what is being measured is dropped."""
 
 
-class Workshop:
+class ConversionStore:
     """Everything that surgery keeps for an engine's models."""
 
     def __init__(self, engine: Engine) -> None:
@@ -70,7 +70,7 @@ class Workshop:
         )
         self._inputs: Bounded[tuple[str, str], list[Any]] = Bounded(caches.inputs, _nbytes)
         self._moments: Bounded[str, list[Any]] = Bounded(caches.moments, _nbytes)
-        self._yardsticks: Bounded[str, Yardstick] = Bounded(16)
+        self._yardsticks: Bounded[str, Evaluation] = Bounded(16)
         self._results: Bounded[Point, Result] = Bounded(MOST_RESULTS)
         self._waiting: list[Point] = []
         self._thread: threading.Thread | None = None
@@ -187,9 +187,9 @@ class Workshop:
 
     def _measured(self, point: Point) -> Result:
         try:
-            yardstick = self._yardsticks.get(point.model, lambda: self._yardstick(point.model))
+            evaluation = self._yardsticks.get(point.model, lambda: self._yardstick(point.model))
             converted = self.model(point.model, point.conversion, point.setting)
-            return Result(yardstick.value(converted, self._after_visitors), yardstick.own)
+            return Result(evaluation.value(converted, self._after_visitors), evaluation.own)
         except _Ended:
             raise
         except HeadlightError as error:
@@ -197,8 +197,8 @@ class Workshop:
         except Exception as error:  # whatever it is, the thread goes on with the next
             return Result(failure=f"it could not be measured ({type(error).__name__})")
 
-    def _yardstick(self, name: str) -> Yardstick:
-        return Yardstick.of(self._model(name), held_out(), self._after_visitors)
+    def _yardstick(self, name: str) -> Evaluation:
+        return Evaluation.of(self._model(name), held_out(), self._after_visitors)
 
     @contextmanager
     def _after_visitors(self) -> Iterator[None]:

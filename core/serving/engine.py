@@ -100,7 +100,7 @@ class Engine:
         if name in self.rows:
             return
         if len(self._added) >= MOST_ADDED:
-            raise InputError(f"{MOST_ADDED} checkpoints are offered beside the menu's, which is all that may be")
+            raise InputError(f"{MOST_ADDED} slots for further checkpoints are in use")
         model = with_room(lambda: load_model(name, str(self.device), progress=progress), self.let_go)
         with self._loading:
             self._models[name] = model

@@ -11,7 +11,7 @@ from headlight.core.long.beyond import FACTOR, GAPS, PASSAGE, by_position, over_
 from headlight.core.long.profile import Profile, binned, profile, scores, spread, uniform
 from headlight.core.long.reading import Reading
 from headlight.core.model import Model
-from headlight.core.serving.readings import Desk
+from headlight.core.serving.readings import ReadingStore
 
 QUERIES = 512  # tokens whose rows stand for the text where all heads of all layers are measured
 BINS = 96  # positions that a curve over a text is drawn at
@@ -32,13 +32,13 @@ class HeadCurves:
     alike: np.ndarray
 
 
-def head_curves(desk: Desk, key: str, reading: Reading, layer: int) -> HeadCurves:
+def head_curves(readings: ReadingStore, key: str, reading: Reading, layer: int) -> HeadCurves:
     """The curves of a layer, over all its queries."""
 
     def make() -> Profile:
-        return profile(reading.model.attention, desk.projections(key, reading, layer), reading.tokens.ids)
+        return profile(reading.model.attention, readings.projections(key, reading, layer), reading.tokens.ids)
 
-    made: Profile = desk.made((key, "profile", layer), lambda found: found.nbytes, make)
+    made: Profile = readings.made((key, "profile", layer), lambda found: found.nbytes, make)
     middle, first = _along(made.queries[1:], made.first[:, 1:])
     distance, weight = binned(made.by_distance, made.pairs)
     alike = binned((uniform(made) * made.pairs)[None], made.pairs)[1][0]
@@ -52,11 +52,11 @@ def _along(at: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.
     return torch.stack([part.double().mean() for part in at.split(size)]), torch.stack(means, dim=-1)
 
 
-def all_scores(desk: Desk, key: str, reading: Reading, progress: Progress) -> np.ndarray:
+def all_scores(readings: ReadingStore, key: str, reading: Reading, progress: Progress) -> np.ndarray:
     """(scores, n_layers, n_heads) of every head, from QUERIES tokens spread over the text; a layer at a time."""
     layers = []
     for layer in range(reading.model.n_layers):
-        layers.append(desk.made((key, "scores", layer), lambda t: t.nbytes, lambda at=layer: _scores(reading, at)))  # type: ignore[misc]
+        layers.append(readings.made((key, "scores", layer), lambda t: t.nbytes, lambda at=layer: _scores(reading, at)))  # type: ignore[misc]
         progress((layer + 1) / reading.model.n_layers)
     return np.stack(layers, axis=1)
 
@@ -68,35 +68,37 @@ def _scores(reading: Reading, layer: int) -> np.ndarray:
 
 
 def longer(
-    desk: Desk, model: Model, text: str, times: int, progress: Progress
+    readings: ReadingStore, model: Model, text: str, times: int, progress: Progress
 ) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
     """Middle positions of bins, and way -> mean loss there, for texts `times` as long as the model's own context."""
     length = times * model.context
     ids = model.tokenizer.encode(text).ids
 
     def make() -> Mapping[str, torch.Tensor]:
-        return by_position(model, ids, length, progress, desk.turn())
+        return by_position(model, ids, length, progress, readings.turn())
 
-    made = desk.made(("beyond", model.name, times, hash(text)), _nbytes, make, alone=False)
+    made = readings.made(("beyond", model.name, times, hash(text)), _nbytes, make, alone=False)
     size = length // 32
     at = np.array([(start + min(start + size, length - 1)) / 2 + 1 for start in range(0, length - 1, size)])
     return at, {name: np.array([float(part.mean()) for part in rows.split(size)]) for name, rows in made.items()}
 
 
-def gaps(desk: Desk, model: Model, text: str, progress: Progress) -> tuple[np.ndarray, Mapping[str, np.ndarray], float]:
+def gaps(
+    readings: ReadingStore, model: Model, text: str, progress: Progress
+) -> tuple[np.ndarray, Mapping[str, np.ndarray], float]:
     """The gaps, way -> mean loss of a passage's second reading after each, and the loss of its first reading."""
     ids = model.tokenizer.encode(text).ids[:PASSAGE]
 
     def make() -> tuple[Mapping[str, torch.Tensor], float]:
-        return over_gaps(model, ids, GAPS, FACTOR, progress, desk.turn())
+        return over_gaps(model, ids, GAPS, FACTOR, progress, readings.turn())
 
-    made, first = desk.made(("gaps", model.name, ids), lambda found: _nbytes(found[0]), make, alone=False)
+    made, first = readings.made(("gaps", model.name, ids), lambda found: _nbytes(found[0]), make, alone=False)
     return np.array(GAPS), {name: losses.numpy() for name, losses in made.items()}, first
 
 
-def gaps_known(desk: Desk, model: Model, text: str) -> bool:
+def gaps_known(readings: ReadingStore, model: Model, text: str) -> bool:
     """Whether `gaps` answers at once."""
-    return desk.knows(("gaps", model.name, model.tokenizer.encode(text).ids[:PASSAGE]))
+    return readings.knows(("gaps", model.name, model.tokenizer.encode(text).ids[:PASSAGE]))
 
 
 def _nbytes(found: Mapping[str, torch.Tensor]) -> int:

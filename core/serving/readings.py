@@ -21,7 +21,7 @@ from headlight.core.types import Projections, Tokens
 T = TypeVar("T")
 
 
-class Desk:
+class ReadingStore:
     """One a process, shared by all visitors, who share what is read of the same text, too; bounded by the engine's settings.
 
     folder: where readings lie on disk; caller: who asks, for the queue.
@@ -32,7 +32,7 @@ class Desk:
         caches = engine.settings.caches
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
-        self._readings: Bounded[str, Reading] = Bounded(caches.readings, lambda reading: reading.shelf.nbytes)
+        self._readings: Bounded[str, Reading] = Bounded(caches.readings, lambda reading: reading.activations.nbytes)
         self._projections: Bounded[tuple[str, int], Projections] = Bounded(caches.projections, _nbytes)
         self._made: Bounded[tuple[Any, ...], tuple[Any, int]] = Bounded(caches.maps, lambda made: made[1])
         engine.when_short(self.let_go)

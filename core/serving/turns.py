@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from headlight.core.errors import BusyError
 
-# Seconds between two looks of somebody who waits: is he still there, has his place changed. Each look takes the interpreter
-# from the one who computes.
+# Seconds between two checks of a waiter: still there? place changed? Each check takes the interpreter from the one who
+# computes.
 LOOK = 0.4
-TELL = 1.0  # seconds between two places that he is shown
+TELL = 1.0  # seconds between two updates of the place that they are shown
 PATIENCE = 0.5  # seconds before a place is shown: most waits are shorter, and what flickers by says nothing
 
 
@@ -30,11 +30,11 @@ def _unseen(before: int) -> None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks for the device. visitor: a name for him, "" for the app's own work, which is bounded elsewhere.
+    """Who asks for the device. visitor: a name for them, "" for the app's own work, which is bounded elsewhere.
 
-    check: called while he waits, and between two layers of what is computed for him; it raises once nobody wants that any
-    more. waits(before): shows that he waits and how many are before him; called again whenever that has changed, and with 0
-    when his turn has come.
+    check: called while they wait, and between two layers of what is computed for them; it raises once nobody wants that any
+    more. waits(before): shows that they wait and how many are ahead; called again whenever that has changed, and with 0
+    when their turn has come.
     """
 
     visitor: str = ""

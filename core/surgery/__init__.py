@@ -1,6 +1,6 @@
 """Conversions of trained attention to variants that cache less, one a file; imports torch and nothing of the user interface."""
 
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
 from headlight.core.surgery.conversions.aligned import Aligned
 from headlight.core.surgery.conversions.decouple import Decouple
 from headlight.core.surgery.conversions.first_head import FirstHead
@@ -19,10 +19,10 @@ __all__ = [
     "FirstHead",
     "FreshHeads",
     "JointSVD",
-    "Layer",
     "MeanPooling",
     "Prepared",
     "RandomHead",
     "Repetition",
+    "TrainedLayer",
     "WeightedSVD",
 ]

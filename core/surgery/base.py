@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class TrainedLayer:
     """A trained layer to convert.
 
     index: which layer of its model; moment: the second moment of what goes into the layer with a 1 at its end, the mean of
@@ -97,10 +97,10 @@ class Conversion(ABC):
         """Whether nothing is lost but rounding."""
 
     @abstractmethod
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """What all settings share; raises InputError for a layer that it refuses."""
 
-    def convert(self, layer: Layer, setting: int) -> Converted:
+    def convert(self, layer: TrainedLayer, setting: int) -> Converted:
         """The layer converted; raises InputError for a layer that it refuses and a setting that does not exist."""
         self.check(layer.attention, layer.position, setting)
         return self.prepare(layer).cut(setting)

@@ -24,7 +24,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Healed:
-    """One healing. kept: numbers cached a token and layer; trained, converted, healed: the same sibling before, after the
+    """One healing. kept: numbers cached per token per layer; trained, converted, healed: the same sibling before, after the
     conversion and after `steps` more steps; further: the sibling trained as much further unconverted, None if that was not
     done; beside: the name of a sibling that was trained that way from scratch, and its loss.
     """

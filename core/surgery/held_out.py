@@ -60,10 +60,10 @@ def _read(name: str) -> Text:
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
+class Evaluation:
     """A model that others are held against, and the text.
 
-    measure: "perplexity" (a decoder: exp of the mean cross-entropy in nats a token, less is better) or "similarity" (an
+    measure: "perplexity" (a decoder: exp of the mean cross-entropy in nats per token, less is better) or "similarity" (an
     encoder: mean cosine of sentence embeddings to the model's own, 1 at best). own: what the model itself reaches.
     """
 
@@ -73,8 +73,8 @@ class Yardstick:
     embeddings: Float[Tensor, "sentences d_model"] | None = None
 
     @classmethod
-    def of(cls, model: Model, text: Text, turn: Turn = nullcontext) -> Yardstick:
-        """The yardstick that a model gives; each passage is read inside `turn()`."""
+    def of(cls, model: Model, text: Text, turn: Turn = nullcontext) -> Evaluation:
+        """The evaluation that a model gives; each passage is read inside `turn()`."""
         if model.head is None:
             return cls(text, "similarity", 1.0, embeddings(model, text.sentences, turn))
         return cls(text, "perplexity", perplexity(model, text.passages, turn))

@@ -31,7 +31,7 @@ MOST_POINTS = 6  # settings of one method on a curve
 def convertible(model: Readable) -> Model:
     """The model, if it is one of ours with key and value heads; raises InputError with what it is instead."""
     if not isinstance(model, Model):
-        raise InputError(f"{model.title} is carried by transformers; only Headlight's own models can be converted here")
+        raise InputError(f"{model.title} is run by transformers; only Headlight's own models can be converted here")
     if heads_of(model.attention) is None:
         kept = kept_of(model.attention)
         raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")

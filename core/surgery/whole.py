@@ -10,21 +10,21 @@ from headlight.core.analysis.compare import jensen_shannon
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
 from headlight.core.model import Model
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, heads_of, kept_of
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, heads_of, kept_of
 from jaxtyping import Float
 from torch import Tensor
 
 Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 
 
-def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:
+def layer_of(model: Model, index: int, moments: Moments | None = None) -> TrainedLayer:
     """One layer of a model to convert; raises InputError where it has no key and value heads."""
     heads = heads_of(model.attention)
     if heads is None:
         kept = kept_of(model.attention)
         raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")
     moment = None if moments is None else moments[index]
-    return Layer(heads, model.layers[index], model.position, index, moment)
+    return TrainedLayer(heads, model.layers[index], model.position, index, moment)
 
 
 def convert_model(model: Model, conversion: Conversion, setting: int, moments: Moments | None = None) -> Model:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from headlight.core.checkpoints import gguf_llama, packages, pretrained
 from headlight.core.errors import CheckpointError, InputError
-from headlight.core.long.shelf import Shelf
+from headlight.core.long.activation_store import ActivationStore
 from headlight.viz import store
 
 from headlight import load_model, run
@@ -97,7 +97,7 @@ def test_where_the_cache_folder_is_read_only_long_texts_are_kept_elsewhere(monke
 
 def test_a_long_text_on_a_full_disk_is_refused_in_one_sentence(full_disk):
     with pytest.raises(InputError, match="no room on disk to keep this text"):
-        Shelf(3, 101, 64, torch.float32, full_disk).write(0, 0, torch.zeros(101, 64))
+        ActivationStore(3, 101, 64, torch.float32, full_disk).write(0, 0, torch.zeros(101, 64))
 
 
 FILL = """

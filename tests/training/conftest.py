@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.texts import Workshop
+from tests.training.texts import ConversionStore
 
 
 @pytest.fixture
-def workshop(tmp_path) -> Workshop:
+def conversions(tmp_path) -> ConversionStore:
     """Texts, and nothing trained yet."""
-    return Workshop(tmp_path)
+    return ConversionStore(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Workshop:
+def trained(tmp_path_factory) -> ConversionStore:
     """All siblings of the tiny preset, shipped; not to be changed."""
-    workshop = Workshop(tmp_path_factory.mktemp("trained"))
-    assert workshop.run("--only", "") == 0
-    return workshop
+    conversions = ConversionStore(tmp_path_factory.mktemp("trained"))
+    assert conversions.run("--only", "") == 0
+    return conversions

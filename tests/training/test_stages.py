@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 from headlight.core.errors import TrainingError
 
-from tests.training.texts import Workshop
+from tests.training.texts import ConversionStore
 from training import loop
 from training.loop import Machine, State
 from training.presets import PRESETS, Preset, Sibling
@@ -21,8 +21,8 @@ MACHINE = Machine(torch.device("cpu"), torch.float32)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    workshop = Workshop(tmp_path_factory.mktemp("stages"))
-    return prepare(TINY, workshop.work, workshop.corpus, workshop.valid)
+    conversions = ConversionStore(tmp_path_factory.mktemp("stages"))
+    return prepare(TINY, conversions.work, conversions.corpus, conversions.valid)
 
 
 def train(preset: Preset, prepared, work, stop: int | None = None) -> State:

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from headlight.core.checkpoints import variant
 from headlight.core.model import Model
-from headlight.core.surgery.held_out import Yardstick, held_out, held_out_news
+from headlight.core.surgery.held_out import Evaluation, held_out, held_out_news
 from torch import Tensor
 
 from training import files
@@ -54,7 +54,7 @@ def write(run: Run, tensors: Mapping[str, Tensor], folder: Path) -> None:
 def values(base: Model, folder: Path) -> dict[str, float]:
     """What the variant in a folder reaches on both held-out texts, as it is shipped."""
     model = variant.load(folder, base)
-    return {title: round(Yardstick.of(base, text()).value(model), 4) for title, text in TEXTS.items()}
+    return {title: round(Evaluation.of(base, text()).value(model), 4) for title, text in TEXTS.items()}
 
 
 def as_trained(run: Run) -> dict[str, float]:
@@ -62,7 +62,7 @@ def as_trained(run: Run) -> dict[str, float]:
     own = run.teacher
     return _once(
         run.work / f"{own.name}.json",
-        lambda: {title: round(Yardstick.of(own, text()).own, 4) for title, text in TEXTS.items()},
+        lambda: {title: round(Evaluation.of(own, text()).own, 4) for title, text in TEXTS.items()},
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from headlight.core.attention import Attention
 from headlight.core.model import Model
 from headlight.core.positions import Position
-from headlight.core.surgery import Layer, WeightedSVD
+from headlight.core.surgery import TrainedLayer, WeightedSVD
 from headlight.core.surgery.base import with_kv_heads
 from headlight.core.surgery.conversions.aligned import merge
 from headlight.core.surgery.conversions.to_mla import as_mla, encoding, rope_of, sizes
@@ -32,7 +32,7 @@ Starter = Callable[[Model, Moments], Start]
 def fewer_heads(n_kv_heads: int, rank: int = 0) -> Starter:
     """Aligned merging; rank: of the changes to q_proj and o_proj beyond their folds, 0 for whole matrices."""
 
-    def layer_tensors(layer: Layer) -> dict[str, Tensor]:
+    def layer_tensors(layer: TrainedLayer) -> dict[str, Tensor]:
         merged = merge(layer, n_kv_heads)
         params = merged.params(layer)
         if not rank:
@@ -50,7 +50,7 @@ def fewer_heads(n_kv_heads: int, rank: int = 0) -> Starter:
 def mla(kv_lora_rank: int, rotary: int, rank: int) -> Starter:
     """MLA with one shared rotated key; o_proj begins as it was, q_proj with the rotated part of each head folded."""
 
-    def layer_tensors(layer: Layer) -> dict[str, Tensor]:
+    def layer_tensors(layer: TrainedLayer) -> dict[str, Tensor]:
         made = as_mla(layer, kv_lora_rank, rotary)
         tensors = _without_matrices(made.params) | {"q_proj.weight.fold": made.query_folds}
         return tensors | low_rank(layer, layer.params["o_proj.weight"].double(), rank)
@@ -76,7 +76,7 @@ def latent(kv_lora_rank: int) -> Starter:
     return start
 
 
-def low_rank(layer: Layer, output: Tensor, rank: int) -> dict[str, Tensor]:
+def low_rank(layer: TrainedLayer, output: Tensor, rank: int) -> dict[str, Tensor]:
     """What is added to q_proj and o_proj, 0 at first: from what the layer reads most, and from what o_proj uses most."""
     _, vectors = torch.linalg.eigh(layer.measured())
     seen = torch.linalg.svd(output, full_matrices=False).Vh[:rank]
@@ -89,7 +89,9 @@ def _without_matrices(params: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: t for name, t in params.items() if name not in ("q_proj.weight", "o_proj.weight")}
 
 
-def _all(model: Model, moments: Moments, layer_tensors: Callable[[Layer], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def _all(
+    model: Model, moments: Moments, layer_tensors: Callable[[TrainedLayer], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
     found = {}
     for index in range(model.n_layers):
         for name, t in layer_tensors(layer_of(model, index, moments)).items():

@@ -87,12 +87,12 @@ def cache_growth(
 ) -> go.Figure:
     """Bytes remembered against tokens read: points for what the caches really hold, lines for what variants would.
 
-    held: bytes after each step; start: tokens read at the first; others: name -> bytes a token; room: tokens on the axis.
+    held: bytes after each step; start: tokens read at the first; others: name -> bytes per token; room: tokens on the axis.
     """
     tokens = np.arange(start, start + len(held))
     lines = [
         go.Scatter(
-            x=[0, room], y=[0, room * a_token], mode="lines", name=f"{name}, {a_token:,} B a token",
+            x=[0, room], y=[0, room * a_token], mode="lines", name=f"{name}, {a_token:,} B per token",
             line={"width": 1.5, "dash": dash, "color": theme.muted}, hovertemplate="%{x} tokens: %{y:,} B<extra></extra>",
         )
         for (name, a_token), dash in zip(others.items(), ("dot", "dash", "dashdot", "longdash") * 2, strict=False)

@@ -21,7 +21,7 @@ blockquote{margin:1rem 0;padding:.4rem 1rem;border-left:3px solid $faint;white-s
 <blockquote dir="auto">$text</blockquote>
 <p>$summary</p>
 $figure
-<p>Model: $model · layer $layer · head $head · $n_tokens tokens. Rows look, columns are looked at; each row adds up to 1.
+<p>Model: $model · layer $layer · head $head · $n_tokens tokens. Rows look, columns are looked at; each row sums to 1.
 Drawn by Headlight from the model's own trained weights.</p>
 </body></html>
 """)

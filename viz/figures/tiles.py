@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from headlight.core.long.pooling import Pooled, Region, pool
 from headlight.core.long.reading import Reading
-from headlight.core.serving.readings import Desk
+from headlight.core.serving.readings import ReadingStore
 from headlight.viz.components.deep_map import Tile
 from headlight.viz.pages.long.choices import Viewport
 
@@ -19,17 +19,19 @@ SMALL = 64  # cells each way of a small map
 OVERVIEW = 128  # cells each way of what lies under the sharp part
 
 
-def tile(desk: Desk, key: str, reading: Reading, layer: int, head: int, part: Viewport, cell: int, shows: str) -> Tile:
+def tile(
+    readings: ReadingStore, key: str, reading: Reading, layer: int, head: int, part: Viewport, cell: int, shows: str
+) -> Tile:
     """Part of one head's map in cells: the largest weight of each, or the share of attention that falls there.
 
     The share is the mean over a cell's queries of the weight on its keys.
     """
 
     def make() -> Pooled:
-        p = desk.projections(key, reading, layer)
+        p = readings.projections(key, reading, layer)
         return pool(reading.model.attention, p, Region(part[:2], part[2:], cell), [head], strongest=cell > 1)
 
-    made: Pooled = desk.made((key, "tile", layer, head, part, cell), lambda cells: cells.nbytes, make)
+    made: Pooled = readings.made((key, "tile", layer, head, part, cell), lambda cells: cells.nbytes, make)
     strongest = None if made.strongest is None else _array(made.strongest[0])
     values = made.mass if shows == "mass" else made.largest
     return Tile(part, cell, _array(values[0]), _array(made.allowed) > 0, _array(made.largest[0]), strongest)
@@ -48,20 +50,22 @@ def _coarser(cells: np.ndarray, times: int) -> np.ndarray:
     return np.asarray(blocks.max((1, 3)))
 
 
-def small_maps(desk: Desk, key: str, reading: Reading, layer: int, shows: str) -> tuple[np.ndarray, np.ndarray]:
+def small_maps(
+    readings: ReadingStore, key: str, reading: Reading, layer: int, shows: str
+) -> tuple[np.ndarray, np.ndarray]:
     """All heads of a layer, SMALL cells each way at most: values (n_heads, rows, cols), and where looking is allowed."""
     length = len(reading.tokens)
     region = Region((0, length), (0, length), max(1, -(-length // SMALL)))
 
     def make() -> Pooled:
-        return pool(reading.model.attention, desk.projections(key, reading, layer), region)
+        return pool(reading.model.attention, readings.projections(key, reading, layer), region)
 
-    made: Pooled = desk.made((key, "small", layer), lambda cells: cells.nbytes, make)
+    made: Pooled = readings.made((key, "small", layer), lambda cells: cells.nbytes, make)
     return _array(made.mass if shows == "mass" else made.largest), _array(made.allowed) > 0
 
 
 def one(
-    desk: Desk, key: str, reading: Reading, layer: int, head: int, token: int, looks: str
+    readings: ReadingStore, key: str, reading: Reading, layer: int, head: int, token: int, looks: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """A row ("at": where the token looks) or a column ("by": what looks at it) of one head's map, and what is allowed."""
     length = len(reading.tokens)
@@ -69,9 +73,9 @@ def one(
     region = Region(*(sides if looks == "at" else sides[::-1]))
 
     def make() -> Pooled:
-        return pool(reading.model.attention, desk.projections(key, reading, layer), region, [head])
+        return pool(reading.model.attention, readings.projections(key, reading, layer), region, [head])
 
-    made: Pooled = desk.made((key, "one", layer, head, token, looks), lambda cells: cells.nbytes, make)
+    made: Pooled = readings.made((key, "one", layer, head, token, looks), lambda cells: cells.nbytes, make)
     return _array(made.largest[0]).ravel(), _array(made.allowed).ravel() > 0
 
 

@@ -26,7 +26,5 @@ if let_in(most):
         refused(error, "memory")
 else:
     metrics.TURNED_AWAY.labels("pages").inc()
-    st.warning(
-        f"{most:,} pages are open here, which is all that may be. Try again in a minute.", icon=":material/group:"
-    )
+    st.warning(f"{most:,} pages are open, all that this server allows. Try again in a minute.", icon=":material/group:")
     st.button("Try again", key="full_again", icon=":material/refresh:")

@@ -10,7 +10,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from typing import Any, Self
 
 Rule = Callable[[str], Any]  # a parameter's text -> the value, or None where it is no such thing
-REFUSED = "The link's {name} is none that can be shown; it was chosen for you."
+REFUSED = "The link's {name} isn't valid here; using the default."
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The visitor whose page runs just now: a name for him, whether he is still there, and the line that shows his place."""
+"""The visitor whose page runs just now: a name for them, whether they are still there, and the line that shows their place."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def visitor() -> str:
 
 
 def caller() -> Caller:
-    """The visitor as somebody who asks for the device, without a line that shows his place."""
+    """The visitor as somebody who asks for the device, without a line that shows their place."""
     context = get_script_run_ctx(suppress_warning=True)
     return APP if context is None else Caller(context.session_id, context.yield_check)
 
 
 @contextmanager
 def asking() -> Iterator[Caller]:
-    """For what a page asks of the device: the caller, and at this place on the page, while he waits, how many are before him.
+    """For what a page asks of the device: the caller, and at this place on the page, while they wait, how many are ahead.
 
     His check is Streamlit's own: it ends the script between two layers, or in the queue, once the visitor has gone or has
     asked for something newer.
@@ -42,7 +42,7 @@ def asking() -> Iterator[Caller]:
 
     def waits(before: int) -> None:
         if before:
-            place.caption(f":material/hourglass_empty: {before:,} before you")
+            place.caption(f":material/hourglass_empty: {before:,} ahead of you")
         else:
             place.empty()
 

@@ -38,7 +38,7 @@ TOLD: Mapping[str, Told] = {
     "watch": Told("Watch it think", "A sentence continued token by token, with the cache that it takes."),
     "positions": Told("Positions", "How learned, sinusoidal, RoPE and ALiBi encodings say where a token stands."),
     "cache": Told("KV cache", "What remembering costs: published models and yours, in bytes, measured and computed."),
-    "mla": Told("Inside MLA", "The way of the data through a trained multi-head latent attention layer, to scale."),
+    "mla": Told("Inside MLA", "Data flow through a trained multi-head latent attention layer, to scale."),
     "surgery": Told("Surgery", "What if a trained model cached less? Maps before and after, quality against bytes."),
     "long": Told("Long texts", "Exact attention maps of thousands of tokens, zoomed down to single words."),
     "quality": Told("Quality against cache", "What twelve small siblings can do, against what they keep."),

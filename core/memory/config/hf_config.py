@@ -32,7 +32,7 @@ _NEUTRAL = re.compile(
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedConfig:
     """shape: what was read; notes: what was taken for granted; unread: fields that might matter and were not understood."""
 
     shape: CacheShape
@@ -40,7 +40,7 @@ class Reading:
     unread: tuple[str, ...]
 
 
-def read_config(text: str | bytes, name: str = "Your model", most: int = MAX_BYTES) -> Reading:
+def read_config(text: str | bytes, name: str = "Your model", most: int = MAX_BYTES) -> ParsedConfig:
     """The shape that a config.json describes; raises InputError, ConfigError or UnsupportedModelError, in one sentence.
 
     >>> gpt2 = read_config('{"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}')
@@ -60,7 +60,7 @@ def read_config(text: str | bytes, name: str = "Your model", most: int = MAX_BYT
         name, n_layers, n_heads, groups, mla, fields.whole(WIDTH, MAX_WIDTH), fields.whole(CONTEXT, MAX_TOKENS),
         _native(fields, notes), None, _indexer(fields, groups),
     )  # fmt: skip
-    return Reading(shape, tuple(notes), _unread(fields))
+    return ParsedConfig(shape, tuple(notes), _unread(fields))
 
 
 def _groups(fields: Fields, kinds: list[Kind], n_heads: int, mla: MLADims | None) -> tuple[LayerGroup, ...]:

@@ -62,7 +62,7 @@ class Served:
     def run(self, model: Readable, tokens: Tokens, layers: Sequence[int] | None, check: Check = go_on) -> Run:
         """As `core.run`; raises what it raises, and ComputeError where no server answers."""
         if not isinstance(model, Model):
-            raise InputError(f"{model.title} is carried by transformers and runs in the app's own process only")
+            raise InputError(f"{model.title} is run by transformers and runs in the app's own process only")
         asked = {"model": model.name, "ids": tokens.ids, "layers": None if layers is None else list(layers)}
         return unpack_run(self.ask("/run", asked, check), model, tokens)
 

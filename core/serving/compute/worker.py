@@ -1,6 +1,6 @@
 """What a replica does: reads texts together that are of one model and length, and continues texts token by token.
 
-A worker keeps nothing that matters: its decoders are a bounded shelf, and a text whose decoder is not on it is read again,
+A worker keeps nothing that matters: its decoders lie in a bounded cache, and a text whose decoder is gone is read again,
 in the same pieces, so that any replica can go on where another died.
 """
 

@@ -23,7 +23,7 @@ from headlight.core.surgery.alignment import (
     use_of_keys,
     use_of_values,
 )
-from headlight.core.surgery.base import Layer
+from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.conversions.fewer_heads import FewerHeads
 from headlight.core.surgery.low_rank import as_trained
 from torch import Tensor
@@ -47,10 +47,10 @@ class Aligned(FewerHeads):
     def refusal(self, source: Attention, position: Position) -> str | None:
         """Where keys are turned, the rotation must be known, and of whole heads."""
         if position.turns_keys and not (isinstance(position, RoPE) and position.dim == source.head_dim):
-            return "its keys are turned by something other than RoPE over whole heads"
+            return "its keys are rotated by something other than RoPE over whole heads"
         return super().refusal(source, position)
 
-    def merged(self, layer: Layer, n_kv_heads: int) -> dict[str, Tensor]:
+    def merged(self, layer: TrainedLayer, n_kv_heads: int) -> dict[str, Tensor]:
         """All four projections."""
         params = merge(layer, n_kv_heads).params(layer)
         return {name: as_trained(t, layer).contiguous() for name, t in params.items()}
@@ -63,7 +63,7 @@ class Merged:
     keys: Merge
     values: Merge
 
-    def params(self, layer: Layer) -> dict[str, Tensor]:
+    def params(self, layer: TrainedLayer) -> dict[str, Tensor]:
         """The projections in float64, by their names."""
         source = layer.attention
         queries = fold_rows(rows_of(layer.params, source, "q_proj").flatten(0, 1), self.keys.folds)
@@ -79,12 +79,12 @@ class Merged:
         return params | {"o_proj.weight": fold_columns(_output(layer), self.values.folds)}
 
 
-def merge(layer: Layer, n_kv_heads: int) -> Merged:
+def merge(layer: TrainedLayer, n_kv_heads: int) -> Merged:
     """The shared heads of a layer and their folds; raises InputError where nothing was calibrated."""
     return Merged(_merged_keys(layer, n_kv_heads), _merged_values(layer, n_kv_heads))
 
 
-def _merged_keys(layer: Layer, n_kv_heads: int) -> Merge:
+def _merged_keys(layer: TrainedLayer, n_kv_heads: int) -> Merge:
     source, moment = layer.attention, layer.measured_with_one()
     queries = per_kv_head(rows_of(layer.params, source, "q_proj"), source)
     keys = rows_of(layer.params, source, "k_proj")
@@ -95,7 +95,7 @@ def _merged_keys(layer: Layer, n_kv_heads: int) -> Merge:
     return Merge(found.shared, found.folds.mT)
 
 
-def _merged_values(layer: Layer, n_kv_heads: int) -> Merge:
+def _merged_values(layer: TrainedLayer, n_kv_heads: int) -> Merge:
     source = layer.attention
     # Not centred, although the mean could go to the output's bias: tokens that heads rest on have values near 0, which stay
     # near 0 in any shared head. Centred, 6 KV heads of MiniLM come to a cosine of 0.864 instead of 0.910.
@@ -103,5 +103,5 @@ def _merged_values(layer: Layer, n_kv_heads: int) -> Merge:
     return merge_plain(values, uses, layer.measured_with_one(), n_kv_heads)
 
 
-def _output(layer: Layer) -> Tensor:
+def _output(layer: TrainedLayer) -> Tensor:
     return layer.params["o_proj.weight"].cpu().double()

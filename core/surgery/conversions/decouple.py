@@ -16,7 +16,7 @@ from headlight.core.attention import GQA, Attention, Decoupled
 from headlight.core.errors import ConfigError
 from headlight.core.positions import RoPE
 from headlight.core.positions.base import Position
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
 from headlight.core.surgery.low_rank import as_trained, directions, keys_and_values, square_root
 from headlight.core.surgery.rotary import CHOICES, chosen_dims
 from jaxtyping import Int
@@ -68,7 +68,7 @@ class Decouple(Conversion):
         """Never."""
         return False
 
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """The dimensions that stay rotated, and the directions of all the rest."""
         rows = _Rows.of(layer, self)
         up = directions(rows.plain, square_root(layer.measured()) if self.weighted else None)
@@ -77,7 +77,7 @@ class Decouple(Conversion):
             lambda rank: self._cut(layer, rows, up, down, rank), sum(t.numel() * t.element_size() for t in (up, down))
         )
 
-    def _cut(self, layer: Layer, rows: _Rows, up: Tensor, down: Tensor, rank: int) -> Converted:
+    def _cut(self, layer: TrainedLayer, rows: _Rows, up: Tensor, down: Tensor, rank: int) -> Converted:
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
         params["kv_a_proj.weight"] = torch.cat([down[:rank], as_trained(rows.turned, layer)])
         params |= {"kv_b_proj.weight": up[:, :rank].contiguous(), "rope_dims": rows.dims.to(down.device)}
@@ -101,7 +101,7 @@ class _Rows:
     plain: Tensor
 
     @classmethod
-    def of(cls, layer: Layer, asked: Decouple) -> _Rows:
+    def of(cls, layer: TrainedLayer, asked: Decouple) -> _Rows:
         """The rows of a layer, parted as `asked`; raises ConfigError for what it refuses."""
         refusal = asked.refusal(layer.attention, layer.position)
         if refusal or not isinstance(layer.position, RoPE):
@@ -110,12 +110,12 @@ class _Rows:
         dims = chosen_dims(asked.choice, layer, layer.position, asked.rotary)
         return cls(dims, *_parted(layer, dims, "weight"))
 
-    def biases(self, layer: Layer) -> tuple[Tensor, Tensor]:
+    def biases(self, layer: TrainedLayer) -> tuple[Tensor, Tensor]:
         """The biases of both, in the same order."""
         return _parted(layer, self.dims, "bias")
 
 
-def _parted(layer: Layer, dims: Tensor, part: str) -> tuple[Tensor, Tensor]:
+def _parted(layer: TrainedLayer, dims: Tensor, part: str) -> tuple[Tensor, Tensor]:
     k, v = keys_and_values(layer.params, layer.attention, part)
     kept = torch.ones(k.shape[:2], dtype=torch.bool).scatter(1, dims, False)
     turned = torch.stack([head[chosen] for head, chosen in zip(k, dims, strict=True)]).flatten(0, 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from headlight.core.attention import GQA, Attention
 from headlight.core.positions.base import Position
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, divisors, heads_of, with_kv_heads
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, divisors, heads_of, with_kv_heads
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,30 +40,30 @@ class FewerHeads(Conversion):
         """Only where nothing changes."""
         return setting == source.n_kv_heads
 
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """Nothing is shared by the settings."""
         return Prepared(lambda setting: self._cut(layer, setting))
 
-    def _cut(self, layer: Layer, setting: int) -> Converted:
+    def _cut(self, layer: TrainedLayer, setting: int) -> Converted:
         source, params = layer.attention, dict(layer.params)
         if setting != source.n_kv_heads:
             params |= self.merged(layer, setting)
         return Converted(with_kv_heads(source, setting), params)
 
     @abstractmethod
-    def merged(self, layer: Layer, n_kv_heads: int) -> dict[str, Tensor]:
+    def merged(self, layer: TrainedLayer, n_kv_heads: int) -> dict[str, Tensor]:
         """The parameters that change when the heads of each group become one."""
 
 
 class Picked(FewerHeads):
     """Each group's key and value weights become one head's, all in the same way; queries and output stay as they are."""
 
-    def merged(self, layer: Layer, n_kv_heads: int) -> dict[str, Tensor]:
+    def merged(self, layer: TrainedLayer, n_kv_heads: int) -> dict[str, Tensor]:
         """One head a group of k_proj and v_proj, as `pick` says."""
         names = [name for name in layer.params if name.startswith(("k_proj", "v_proj"))]
         return {name: self._picked(layer, name, n_kv_heads) for name in names}
 
-    def _picked(self, layer: Layer, name: str, n_kv_heads: int) -> Tensor:
+    def _picked(self, layer: TrainedLayer, name: str, n_kv_heads: int) -> Tensor:
         # A bias is treated as one more column; without one, in_dim is d_model.
         rows, width = layer.params[name], layer.attention.head_dim
         columns = rows.reshape(n_kv_heads, layer.attention.n_kv_heads // n_kv_heads, width, -1)

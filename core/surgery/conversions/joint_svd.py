@@ -7,7 +7,7 @@ Palu (Chang et al. 2024, arXiv 2407.21118): exact at full rank, but nothing can 
 
 from __future__ import annotations
 
-from headlight.core.surgery.base import Layer
+from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import LowRank
 from torch import Tensor
 
@@ -19,6 +19,6 @@ class JointSVD(LowRank):
     about = "Keys and values are made from one small latent, by the singular value decomposition of [W_K; W_V]."
     source = "Ji et al. 2025, MHA2MLA, arXiv 2502.14837 (joint SVD); Chang et al. 2024, Palu, arXiv 2407.21118 (RoPE after it)"
 
-    def weighing(self, layer: Layer) -> Tensor | None:
+    def weighing(self, layer: TrainedLayer) -> Tensor | None:
         """None: the weights alone are looked at."""
         return None

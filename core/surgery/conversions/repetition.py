@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from headlight.core.attention import GQA, Attention
 from headlight.core.positions.base import Position
-from headlight.core.surgery.base import Conversion, Converted, Layer, Prepared, heads_of, with_kv_heads
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, heads_of, with_kv_heads
 
 
 class Repetition(Conversion):
@@ -45,12 +45,12 @@ class Repetition(Conversion):
         """Always."""
         return True
 
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """Nothing is shared."""
         return Prepared(lambda setting: _repeated(layer, setting))
 
 
-def _repeated(layer: Layer, n_heads: int) -> Converted:
+def _repeated(layer: TrainedLayer, n_heads: int) -> Converted:
     source, params = layer.attention, dict(layer.params)
     for name in [name for name in params if name.startswith(("k_proj", "v_proj"))]:
         heads = params[name].unflatten(0, (source.n_kv_heads, source.head_dim))

@@ -22,7 +22,7 @@ from headlight.core.errors import InputError
 from headlight.core.model import Model
 from headlight.core.positions import RoPE
 from headlight.core.surgery.alignment import merge_rotated, per_kv_head, rows_of, use_of_keys, use_of_values
-from headlight.core.surgery.base import Layer
+from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import as_trained, square_root
 from headlight.core.surgery.rotary import pairs_of
 from headlight.core.surgery.whole import Moments, layer_of
@@ -72,7 +72,7 @@ def _layers(model: Model, moments: Moments, kv_lora_rank: int, rotary: int) -> S
     return found
 
 
-def as_mla(layer: Layer, kv_lora_rank: int, rotary: int) -> AsMLA:
+def as_mla(layer: TrainedLayer, kv_lora_rank: int, rotary: int) -> AsMLA:
     """One layer, in the precision of its weights."""
     fast, slow = _dims(rope_of(layer), rotary)
     merged = merge_rotated(*_keys_and_queries(layer), rope_of(layer), layer.measured_with_one(), 1)
@@ -91,7 +91,7 @@ def as_mla(layer: Layer, kv_lora_rank: int, rotary: int) -> AsMLA:
     return AsMLA({name: as_trained(t, layer) for name, t in params.items()}, _query_folds(merged.folds, fast, slow))
 
 
-def rope_of(layer: Layer) -> RoPE:
+def rope_of(layer: TrainedLayer) -> RoPE:
     """The layer's encoding; raises InputError where it is not RoPE over whole heads."""
     if not isinstance(layer.position, RoPE) or layer.position.dim != layer.attention.head_dim:
         raise InputError("only a model whose whole heads are rotated (RoPE) can be decoupled into MLA")
@@ -104,13 +104,13 @@ def _dims(rope: RoPE, rotary: int) -> tuple[Tensor, Tensor]:
     return pairs[: rotary // 2].flatten(), pairs[rotary // 2 :].flatten()
 
 
-def _keys_and_queries(layer: Layer) -> tuple[Tensor, Tensor]:
+def _keys_and_queries(layer: TrainedLayer) -> tuple[Tensor, Tensor]:
     source = layer.attention
     queries = per_kv_head(rows_of(layer.params, source, "q_proj"), source)
     return rows_of(layer.params, source, "k_proj"), queries
 
 
-def _latent(layer: Layer, slow: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+def _latent(layer: TrainedLayer, slow: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
     """Down (rank, d_model), and up for the unrotated keys and the values of each query head (n_heads, rows, rank)."""
     source, moment, (keys, queries) = layer.attention, layer.measured_with_one(), _keys_and_queries(layer)
     out = layer.params["o_proj.weight"].cpu().double()
@@ -129,7 +129,7 @@ def _latent(layer: Layer, slow: Tensor, rank: int) -> tuple[Tensor, Tensor, Tens
     return up.T @ stacked * size, up_k, up_v
 
 
-def _steady(down: Tensor, layer: Layer) -> tuple[Tensor, Tensor]:
+def _steady(down: Tensor, layer: TrainedLayer) -> tuple[Tensor, Tensor]:
     """The latent's bias, a constant in its last dimension, and the norm's weight, which undoes the division in the mean."""
     summed = ((down @ layer.measured()) * down).sum()
     constant = STEADY * summed.sqrt()

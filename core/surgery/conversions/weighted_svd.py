@@ -7,7 +7,7 @@ the eigenvectors', which also exists where the moment is singular and gives the 
 
 from __future__ import annotations
 
-from headlight.core.surgery.base import Layer
+from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import LowRank, square_root
 from torch import Tensor
 
@@ -24,6 +24,6 @@ class WeightedSVD(LowRank):
         """It needs the second moment."""
         return True
 
-    def weighing(self, layer: Layer) -> Tensor | None:
+    def weighing(self, layer: TrainedLayer) -> Tensor | None:
         """The square root of the inputs' second moment."""
         return square_root(layer.measured())

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from headlight.core.analysis.compare import (
-    Reading,
+    CommonView,
     best_match,
     best_matches,
     common_parts,
@@ -170,7 +170,7 @@ def test_the_distance_of_two_heads_is_the_mean_over_rows(alike):
 
 def test_a_model_is_at_no_distance_from_itself(alike, runs):
     for each in (alike[0], runs[0]):
-        reading = Reading(each)
+        reading = CommonView(each)
         assert float(same_heads(reading, reading).max()) < 1e-7
         match = best_match(reading, (2, 3), reading)
         assert (match.layer, match.head, match.distance) == (2, 3, pytest.approx(0, abs=1e-7))

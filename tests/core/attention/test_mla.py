@@ -9,7 +9,7 @@ import torch
 from headlight.core.attention import MLA
 from headlight.core.cache import DecodingCache
 from headlight.core.errors import ConfigError
-from headlight.core.lessons.shift import Layer, after_up_projection, before_up_projection, changes
+from headlight.core.lessons.shift import LayerInput, after_up_projection, before_up_projection, changes
 from headlight.core.positions import ALiBi, Position, RoPE
 from headlight.core.positions.scaling import Yarn
 
@@ -44,9 +44,9 @@ def test_decoding_in_latent_space_from_the_cache_is_reading_at_once() -> None:
         assert set(past.tensors) == {"c_kv", "k_rope"}
 
 
-def layer() -> Layer:
+def layer() -> LayerInput:
     case = on_random(build(MLA), RoPE(R, layout="interleaved"))
-    return Layer(case.attention, case.params, case.position, case.x)
+    return LayerInput(case.attention, case.params, case.position, case.x)
 
 
 def test_moving_all_positions_changes_nothing_in_decoupled_rope() -> None:

@@ -259,7 +259,7 @@ def test_pitfall_13_attention_leaves_the_residual_to_the_block_which_adds_it_onc
         same(out, expected)
 
 
-# A model's attention layers -> elements a token and layer, published in bf16: DeepSeek-V3 report, arXiv 2505.09343, Table 1.
+# A model's attention layers -> elements per token per layer, published in bf16: DeepSeek-V3 report, arXiv 2505.09343, Table 1.
 PUBLISHED: dict[str, tuple[Callable[[], Attention], int, int]] = {
     "Llama 3.1 405B": (lambda: GQA(16384, 128, 128, n_kv_heads=8), 126, 516_096),
     "Qwen2.5 72B": (lambda: GQA(8192, 64, 128, n_kv_heads=8), 80, 327_680),

@@ -10,7 +10,7 @@ import torch
 from headlight.core.analysis.word_order import both_ways
 from headlight.core.attention import MLA
 from headlight.core.errors import ConfigError, InputError
-from headlight.core.lessons import longer, order, penalty, shift, tables, turning
+from headlight.core.lessons import longer, order, penalty, rotation, shift, tables
 from headlight.core.model import Model
 from headlight.core.positions import ALiBi, RoPE
 from headlight.core.positions.scaling import Dynamic, Yarn
@@ -25,9 +25,9 @@ TEXT = "the old dog saw the young cat"
 NUMBERS = st.lists(st.floats(-5, 5), min_size=20, max_size=20)
 
 
-def query_key(numbers: list[float], layout: str = "half", theta: float = 100.0) -> turning.QueryKey:
+def query_key(numbers: list[float], layout: str = "half", theta: float = 100.0) -> rotation.QueryKey:
     q, k = torch.tensor(numbers, dtype=torch.float64).chunk(2)
-    return turning.QueryKey(q, k, RoPE(10, theta, layout=layout), scale=0.3, rest=0.7)  # type: ignore[arg-type]
+    return rotation.QueryKey(q, k, RoPE(10, theta, layout=layout), scale=0.3, rest=0.7)  # type: ignore[arg-type]
 
 
 def test_sinusoidal_dot_products_depend_on_the_distance_alone_and_are_highest_at_0() -> None:
@@ -83,7 +83,7 @@ def test_the_bound_bounds_the_rotary_part_of_the_score(numbers: list[float], lay
 def test_the_bound_is_the_papers_sum_worked_out_by_hand() -> None:
     # Two pairs, q = (1, 1 | 0, 0) half-split and k alike: h = (1, 1), so the largest step is to the 0 after the last one.
     one = torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=torch.float64)
-    qk = turning.QueryKey(one, one, RoPE(4, 100.0), scale=0.5)
+    qk = rotation.QueryKey(one, one, RoPE(4, 100.0), scale=0.5)
     for d in (0, 1, 7):
         second = abs(complex(math.cos(d), math.sin(d)) + complex(math.cos(d / 10), math.sin(d / 10)))
         assert float(qk.bound(8)[d]) == pytest.approx(0.5 * (1 + second), abs=1e-12)
@@ -110,7 +110,7 @@ def test_another_theta_turns_the_same_numbers() -> None:
 
 
 def test_two_equal_vectors_score_the_mean_of_cosines() -> None:
-    qk = turning.unit(6, 50.0)
+    qk = rotation.unit(6, 50.0)
     frequencies = RoPE(6, 50.0).frequencies(torch.float64)
     assert qk.score(0, 0) == pytest.approx(1)
     assert qk.score(9, 2) == pytest.approx(float((7 * frequencies).cos().mean()))
@@ -121,7 +121,7 @@ def test_a_query_and_key_of_a_run_score_what_the_model_computed(attention: str, 
     model = tiny_sibling(attention, "rope", minilm.tokenizer)
     result = run(model, TEXT)
     for layer, head, query, key in ((0, 3, 6, 1), (2, 1, 4, 4), (1, 0, 7, 0)):
-        qk = turning.of_run(result, layer, head, query, key)
+        qk = rotation.of_run(result, layer, head, query, key)
         expected = float(result.layers[layer].scores[head, query, key])
         assert qk.score(query, key) == pytest.approx(expected, abs=1e-10)
         assert (qk.q_pos, qk.k_pos, qk.scale) == (query, key, model.attention.head_dim**-0.5)
@@ -132,20 +132,20 @@ def test_a_scaled_softmax_and_turned_magnitude_are_counted(minilm: Model) -> Non
         model = tiny_sibling("mla", "rope", minilm.tokenizer)
         model = replace(model, position=RoPE(6, scaling=scaling))
         result = run(model, TEXT)
-        qk = turning.of_run(result, 1, 2, 5, 3)
+        qk = rotation.of_run(result, 1, 2, 5, 3)
         assert qk.score(5, 3) == pytest.approx(float(result.layers[1].scores[2, 5, 3]), abs=1e-10)
         assert abs(qk.score(5, 3) - qk.rest) <= float(qk.bound(3)[2])
 
 
 def test_smollm2_scores_what_it_computed(smollm2: Model, sentence: str) -> None:
     result = run(smollm2, sentence, layers=[13])
-    qk = turning.of_run(result, 13, 8, 9, 1)
+    qk = rotation.of_run(result, 13, 8, 9, 1)
     assert qk.score(9, 1) == pytest.approx(float(result.layers[13].scores[8, 9, 1]), abs=1e-5)
 
 
 def test_a_model_without_rope_is_refused(minilm: Model) -> None:
     with pytest.raises(InputError, match="minilm does not turn"):
-        turning.of_run(run(minilm, TEXT), 0, 0, 1, 1)
+        rotation.of_run(run(minilm, TEXT), 0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("length", [7, 64, 500])

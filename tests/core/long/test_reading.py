@@ -11,9 +11,9 @@ import torch
 from headlight.core.errors import ConfigError, InputError
 from headlight.core.long import job as jobs
 from headlight.core.long import reading as readings
+from headlight.core.long.activation_store import ActivationStore
 from headlight.core.long.job import Job
 from headlight.core.long.reading import Reader, read
-from headlight.core.long.shelf import Shelf
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.core.serving.engine import Engine, Limits
@@ -52,7 +52,7 @@ def same(model: Model, tolerance: float = 1e-9) -> None:
 
 def test_what_is_kept_is_one_row_of_the_stream_a_token_and_layer(smollm2: Model) -> None:
     reading = read(smollm2, smollm2.tokens("A king had three daughters."))
-    assert reading.shelf.nbytes == 30 * len(reading.tokens) * 576 * 4
+    assert reading.activations.nbytes == 30 * len(reading.tokens) * 576 * 4
     with pytest.raises(InputError, match="layer 30 does not exist: SmolLM2 has layers 0 to 29"):
         reading.projections(30)
 
@@ -182,21 +182,21 @@ def test_short_work_is_done_between_the_parts_of_a_long_text() -> None:
 
 
 def test_a_shelf_gives_back_what_was_put_there_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    shelf = Shelf(3, 11, 5, torch.bfloat16, tmp_path)
+    activations = ActivationStore(3, 11, 5, torch.bfloat16, tmp_path)
     x = torch.randn(11, 5).bfloat16()
-    shelf.write(1, 0, x[:4])
-    shelf.write(1, 4, x[4:])
-    assert torch.equal(shelf.read(1, torch.device("cpu")), x) and shelf.nbytes == 3 * 11 * 5 * 2
+    activations.write(1, 0, x[:4])
+    activations.write(1, 4, x[4:])
+    assert torch.equal(activations.read(1, torch.device("cpu")), x) and activations.nbytes == 3 * 11 * 5 * 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shelf = Shelf(1, 4, 2, torch.float32, tmp_path)
+    activations = ActivationStore(1, 4, 2, torch.float32, tmp_path)
     monkeypatch.setattr(os, "pwrite", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(InputError, match="no room on disk to keep this text"):
-        shelf.write(0, 0, torch.zeros(4, 2))
+        activations.write(0, 0, torch.zeros(4, 2))
     with pytest.raises(InputError, match="cannot be kept"):
-        Shelf(1, 4, 2, torch.float32, tmp_path / "nowhere")
+        ActivationStore(1, 4, 2, torch.float32, tmp_path / "nowhere")
 
 
 def test_documents_are_cut_to_the_limits_and_told_so() -> None:

@@ -11,7 +11,7 @@ from headlight.core.errors import ConfigError, InputError, UnknownNameError
 from headlight.core.export.table import rows_to_csv
 from headlight.core.measured.decode_timing import MOST_BYTES, Measurement, Timing, bytes_needed
 from headlight.core.measured.held import cache_shape, growth, held
-from headlight.core.measured.layers import SIZES, Layer, filled, of_size, random_params, stepper
+from headlight.core.measured.layers import SIZES, TimedLayer, filled, of_size, random_params, stepper
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.core.serving.engine import Engine
@@ -158,7 +158,7 @@ def test_too_much_is_refused(contexts: tuple[int, ...], repeats: int, message: s
 
 
 def test_what_a_measurement_needs_counts_the_keys_and_values_made_anew() -> None:
-    layer: Layer = SIZES["v2-lite"]["expanded"]
+    layer: TimedLayer = SIZES["v2-lite"]["expanded"]
     assert layer.needed(1000) - layer.kept(1000) == 4 * 16 * 192 * 1000 * 4
     assert bytes_needed(SIZES["v2-lite"], 8192) < MOST_BYTES < bytes_needed(SIZES["v2-lite"], 16384)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from headlight.core.errors import ConfigError, HeadlightError, InputError, UnsupportedModelError
 from headlight.core.memory.config import config_file
-from headlight.core.memory.config.hf_config import Reading, read_config
+from headlight.core.memory.config.hf_config import ParsedConfig, read_config
 from headlight.core.memory.config.layer_kinds import CSA, HCA
 from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.published import published
@@ -51,11 +51,11 @@ MLA: dict[str, Any] = {
 }
 
 
-def read(**fields: Any) -> Reading:
+def read(**fields: Any) -> ParsedConfig:
     return read_config(json.dumps(fields))
 
 
-def same_cache(reading: Reading, slug: str) -> None:
+def same_cache(reading: ParsedConfig, slug: str) -> None:
     """As many bytes as the catalogue's model of that slug, at any length."""
     ours, theirs = reading.shape, CATALOGUE[slug].shape
     assert sum(g.count for g in ours.groups if g.every == 1) == theirs.n_layers

@@ -136,7 +136,7 @@ def test_a_sheet_has_a_row_a_model_and_says_how() -> None:
     shapes = [CATALOGUE[slug].shape for slug in ("gemma-3-27b", "starcoder2-7b")]
     table = list(csv.DictReader(io.StringIO(to_csv(shapes, [BF16, BF16], 5000, 2, [10**10, 10**9]))))
     assert [row["model"] for row in table] == ["Gemma 3 27B", "StarCoder2 7B"]
-    assert float(table[0]["bytes a token"]) == 507_904 and float(table[0]["of which growing"]) == 81_920
+    assert float(table[0]["bytes per token"]) == 507_904 and float(table[0]["of which growing"]) == 81_920
     assert int(table[0]["bytes"]) == bytes_at(shapes[0], 5000, BF16, 2)
     assert table[1]["tokens that fit"] == "" and "min(5,000, 4,096)" in table[1]["formula"]
     curves = list(csv.DictReader(io.StringIO(curves_to_csv(shapes, [BF16, BF16], [1, 5000], 2))))

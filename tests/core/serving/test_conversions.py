@@ -1,4 +1,4 @@
-"""The workshop: converted once for all, measured behind the visitors' backs, bounded, and never stuck."""
+"""The conversions: converted once for all, measured behind the visitors' backs, bounded, and never stuck."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import threading
 import pytest
 import torch
 from headlight.core.errors import InputError
-from headlight.core.serving import conversions as workshop
-from headlight.core.serving.conversions import Point, Workshop
+from headlight.core.serving import conversions as conversions
+from headlight.core.serving.conversions import ConversionStore, Point
 from headlight.core.serving.engine import Engine
 from headlight.core.settings import Caches, Settings
 from headlight.core.surgery import Decouple, JointSVD, MeanPooling, WeightedSVD
-from headlight.core.surgery.held_out import Yardstick, held_out
+from headlight.core.surgery.held_out import Evaluation, held_out
 from headlight.core.surgery.whole import convert_model
 
 NAME = "mha-rope"
 
 
 @pytest.fixture(scope="module")
-def shop() -> Workshop:
-    return Workshop(Engine("cpu"))
+def shop() -> ConversionStore:
+    return ConversionStore(Engine("cpu"))
 
 
-def measured(shop: Workshop, *points: Point) -> None:
+def measured(shop: ConversionStore, *points: Point) -> None:
     """Waits until all were measured (the test's own time limit ends it)."""
     shop.ask(points)
     while any(shop.result(point) is None for point in points):
@@ -36,10 +36,10 @@ def test_what_is_measured_is_what_the_yardstick_says(shop):
     point = Point(NAME, MeanPooling(), 2)
     measured(shop, point)
     model = shop._engine.model(NAME)
-    yardstick = Yardstick.of(model, held_out())
-    expected = yardstick.value(convert_model(model, MeanPooling(), 2))
+    evaluation = Evaluation.of(model, held_out())
+    expected = evaluation.value(convert_model(model, MeanPooling(), 2))
     assert shop.result(point).value == pytest.approx(expected, rel=1e-6)
-    assert shop.result(point).own == pytest.approx(yardstick.own, rel=1e-6)
+    assert shop.result(point).own == pytest.approx(evaluation.own, rel=1e-6)
     assert shop.measure(NAME) == "perplexity"
 
 
@@ -88,9 +88,9 @@ def test_something_unforeseen_is_told_without_its_details(shop, monkeypatch):
 
 
 def test_what_is_asked_last_comes_first_and_the_queue_is_bounded(monkeypatch):
-    idle = Workshop(Engine("cpu"))
+    idle = ConversionStore(Engine("cpu"))
     idle._thread = threading.current_thread()  # nobody works it off
-    monkeypatch.setattr(workshop, "MOST_WAITING", 5)
+    monkeypatch.setattr(conversions, "MOST_WAITING", 5)
     old = [Point(NAME, JointSVD(), rank) for rank in (1, 2, 3, 4)]
     idle.ask(old)
     idle.ask([Point(NAME, JointSVD(), 9), old[2], Point(NAME, JointSVD(), 9)])
@@ -100,14 +100,14 @@ def test_what_is_asked_last_comes_first_and_the_queue_is_bounded(monkeypatch):
 
 
 def test_what_is_kept_stays_within_its_bytes():
-    small = Workshop(Engine("cpu", settings=Settings(caches=Caches(prepared=300_000))))
+    small = ConversionStore(Engine("cpu", settings=Settings(caches=Caches(prepared=300_000))))
     small.model("gqa-rope", JointSVD(), 20)  # 4 layers of 164 kB
     assert 0 < small._prepared.size <= 300_000 and len(small._prepared) == 1
 
 
 def test_calibration_shows_how_far_it_is(monkeypatch):
     seen = []
-    Workshop(Engine("cpu")).moments("gqa-none", lambda done, what: seen.append((done, what)))
+    ConversionStore(Engine("cpu")).moments("gqa-none", lambda done, what: seen.append((done, what)))
     assert seen[-1] == (1.0, "reading the calibration text")
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -122,8 +122,8 @@ def test_a_model_without_heads_is_refused(shop):
 ENDING = """
 from headlight.core.serving.engine import Engine
 from headlight.core.surgery import JointSVD
-from headlight.core.serving.conversions import Point, Workshop
-shop = Workshop(Engine("cpu"))
+from headlight.core.serving.conversions import Point, ConversionStore
+shop = ConversionStore(Engine("cpu"))
 shop.ask([Point("mha-rope", JointSVD(), rank) for rank in range(1, 190)])
 while shop.result(Point("mha-rope", JointSVD(), 1)) is None:
     shop._thread.join(0.02)

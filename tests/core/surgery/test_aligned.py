@@ -1,4 +1,4 @@
-"""Aligned merging: what heads may be turned by without the attention noticing does not matter, and copies merge exactly."""
+"""Aligned merging: what heads may be rotated by without the attention noticing does not matter, and copies merge exactly."""
 
 from __future__ import annotations
 

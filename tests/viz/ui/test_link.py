@@ -10,6 +10,8 @@ from headlight.viz.ui.link import Choices, among, choice, declared, partial_link
 
 @dataclass(frozen=True)
 class Garden(Choices):
+    """Choices of a page that is none."""
+
     text: str = choice()
     section: str = choice("beds", among(("beds", "trees")), always=True)
     beds_width: int = choice(3, whole(1, 9))
@@ -24,6 +26,8 @@ class Garden(Choices):
 
 @dataclass(frozen=True)
 class Planted(Garden):
+    """The same, all made."""
+
     text: str
 
 
@@ -49,8 +53,8 @@ def test_what_a_rule_refuses_is_noted_by_the_name_that_people_know() -> None:
     choices, notes = Garden.parse({"beds_width": "0", "row": "1.1", "depth": "9", "wet": "yes"}, START)
     assert choices == START
     assert notes == [
-        "The link's width is none that can be shown; it was chosen for you.",
-        "The link's list of rows is none that can be shown; it was chosen for you.",
+        "The link's width isn't valid here; using the default.",
+        "The link's list of rows isn't valid here; using the default.",
         "depth: too deep.",
     ]
 

@@ -19,7 +19,7 @@ def claim_steps(steps: Sequence[Step], *, theme: Theme = LIGHT) -> go.Figure:
     roles = [theme.key, theme.key, theme.latent, theme.latent]
     rows = list(range(len(steps)))
     kept = go.Bar(
-        y=rows, x=[step.bytes for step in steps], orientation="h", name="kept a token", customdata=names,
+        y=rows, x=[step.bytes for step in steps], orientation="h", name="kept per token", customdata=names,
         marker={"color": roles[: len(steps)]}, hovertemplate="%{customdata}: %{x:,.0f} B<extra></extra>",
     )  # fmt: skip
     taken = go.Bar(
@@ -28,8 +28,8 @@ def claim_steps(steps: Sequence[Step], *, theme: Theme = LIGHT) -> go.Figure:
     )  # fmt: skip
     layout = theme.layout(
         barmode="stack", bargap=0.55, height=96 + 72 * len(steps),
-        **heading("Kept a token") | {"margin": {"l": 8, "r": 16, "t": 34, "b": 52}},
-        xaxis={"title": "bytes a token, all layers", "exponentformat": "SI", "rangemode": "tozero", "automargin": False},
+        **heading("Kept per token") | {"margin": {"l": 8, "r": 16, "t": 34, "b": 52}},
+        xaxis={"title": "bytes per token, all layers", "exponentformat": "SI", "rangemode": "tozero", "automargin": False},
         yaxis={"tickvals": rows, "ticktext": names, "autorange": "reversed", "showgrid": False},
         annotations=[_said(row, text, theme) for row, text in zip(rows, said, strict=True)],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What decoding costs: ways to attend on a card's roofline, and bars of bytes and operations for each new token."""
+"""What decoding costs: ways to attend on a GPU's roofline, and bars of bytes and operations for each new token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Point:
 
     @property
     def intensity(self) -> float:
-        """Operations a byte."""
+        """Operations per byte."""
         return self.operations / self.traffic
 
 
@@ -42,7 +42,7 @@ def colours(theme: Theme) -> dict[str, str]:
 
 
 def roofline(points: Sequence[Point], card: Card, *, others: Sequence[Card] = (), theme: Theme = LIGHT) -> go.Figure:
-    """The most operations a second that each way can reach on a card, by its operations a byte; both axes logarithmic.
+    """The most operations a second that each way can reach on a card, by its operations per byte; both axes logarithmic.
 
     others: cards whose roofs are drawn faintly beside.
     """
@@ -51,8 +51,9 @@ def roofline(points: Sequence[Point], card: Card, *, others: Sequence[Card] = ()
     drawn = sorted(points, key=lambda point: list(_SYMBOLS).index(point.name))
     marks = [_mark(point, card, colours(theme)[point.name], theme) for point in drawn]
     layout = theme.layout(
-        xaxis={"title": "operations a byte", "type": "log", "range": np.log10(span).tolist(), "dtick": 1, "automargin": False},
-        yaxis={"title": "operations a second", "type": "log", "automargin": False, "dtick": 1,
+        xaxis={"title": "operations per byte", "type": "log", "range": np.log10(span).tolist(), "dtick": 1,
+               "automargin": False},
+        yaxis={"title": "operations per second", "type": "log", "automargin": False, "dtick": 1,
                "range": [np.log10(card.roof(span[0])) - 0.15, np.log10(card.flops) + 0.75],
                "tickformat": "~s"},
         height=470, hovermode="closest", annotations=[_ridge(card, theme)],
@@ -73,7 +74,7 @@ def _roofs(drawn: Sequence[Card], span: tuple[float, float], colour: str, width:
     return go.Scatter(
         x=np.array(x), y=np.array(y), mode="lines", showlegend=False, line={"color": colour, "width": width},
         text=[card.title for card in drawn for _ in range(4)],
-        hovertemplate="%{text}: %{y:.4~s}FLOP/s at %{x:.4~g} operations a byte<extra></extra>",
+        hovertemplate="%{text}: %{y:.4~s}FLOP/s at %{x:.4~g} operations per byte<extra></extra>",
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ def _mark(point: Point, card: Card, colour: str, theme: Theme) -> go.Scatter:
         x=[point.intensity], y=[card.roof(point.intensity)], mode="markers", name=point.title,
         marker={"size": 20 if point.name == "full" else 13, "color": colour, "symbol": _SYMBOLS[point.name],
                 "line": {"width": 1.5, "color": colour if point.name == "full" else theme.ground}},
-        hovertemplate="%{x:.4~g} operations a byte: at most %{y:.4~s}FLOP/s<extra>" + point.title + "</extra>",
+        hovertemplate="%{x:.4~g} operations per byte: at most %{y:.4~s}FLOP/s<extra>" + point.title + "</extra>",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Memory against context on logarithmic axes, a line a model, with the memory of cards as levels."""
+"""Memory against context on logarithmic axes, a line a model, with the memory of GPUs as levels."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _curve(x: np.ndarray, y: np.ndarray, name: str, style: dict[str, object], fa
     name = plotly_text(name, 48)
     return go.Scatter(
         x=x, y=y, name=name, mode="lines", line=style, opacity=0.45 if faint else 1.0, showlegend=not faint, legendgroup=name,
-        hovertemplate=f"%{{x:,}} tokens: %{{y:.4~s}}B{', beyond what it is made for' if faint else ''}<extra>{name}</extra>",
+        hovertemplate=f"%{{x:,}} tokens: %{{y:.4~s}}B{', beyond the trained context' if faint else ''}<extra>{name}</extra>",
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def step_times(rows: Sequence[Timed], *, theme: Theme = LIGHT) -> go.Figure:
     layout = theme.layout(
         xaxis={"title": "tokens remembered", "type": "log", "tickvals": contexts, "ticktext": [f"{c:,}" for c in contexts],
                "automargin": False},
-        yaxis={"title": "milliseconds a step, one layer", "type": "log", "automargin": False, "dtick": _ticks(rows)},
+        yaxis={"title": "milliseconds per step, one layer", "type": "log", "automargin": False, "dtick": _ticks(rows)},
         height=460, hovermode="closest", **heading("A step of one layer", legend_rows=3),
     )  # fmt: skip
     return go.Figure(drawn, layout)

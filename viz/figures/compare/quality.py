@@ -36,7 +36,7 @@ def quality_map(
     chosen: str | None = None,
     theme: Theme = LIGHT,
 ) -> go.Figure:
-    """Bytes cached a token in half precision (log axis) by one measure; colour and shape are the position encoding.
+    """Bytes cached per token in half precision (log axis) by one measure; colour and shape are the position encoding.
 
     lines: name -> level of something to compare with (a trigram model, chance). chosen: the sibling to mark.
     """
@@ -45,7 +45,7 @@ def quality_map(
     encodings = dict.fromkeys(q.position for q in measured)
     traces = [_points([q for q in measured if q.position == e], name, looks[e]) for e in encodings]
     ticks = _ticks(found)
-    x = {"type": "log", "title": "bytes cached a token, all layers, half precision", "showgrid": False, "tickangle": 0,
+    x = {"type": "log", "title": "bytes cached per token, all layers, half precision", "showgrid": False, "tickangle": 0,
          "tickvals": list(ticks), "ticktext": list(ticks.values())}  # fmt: skip
     layout = theme.layout(
         xaxis=x, yaxis={"title": measure.axis, "automargin": True}, height=460,
@@ -88,7 +88,7 @@ def _points(found: Sequence[Quality], name: str, look: _Look) -> go.Scatter:
         mode="markers",
         marker={"size": 12, "color": colour, "symbol": look.shape, "line": {"width": 2, "color": colour}},
         name=found[0].title.split(" · ")[1],
-        text=[f"{q.title}: {q.parameters:,} parameters, {q.kept} numbers a token and layer" for q in found],
+        text=[f"{q.title}: {q.parameters:,} parameters, {q.kept} values per token per layer" for q in found],
         hovertemplate="%{text}<br>%{y:.4f}<extra></extra>",
     )
 

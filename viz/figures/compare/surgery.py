@@ -16,7 +16,7 @@ _SHAPES = ("circle", "square", "diamond", "triangle-up", "x", "circle-open", "sq
 
 @dataclass(frozen=True)
 class Curve:
-    """One method: cached bytes a token (ascending), what was measured there, and what each point is, in plain text."""
+    """One method: cached bytes per token (ascending), what was measured there, and what each point is, in plain text."""
 
     title: str
     cached: Sequence[float]
@@ -59,7 +59,7 @@ def surgery_curve(
     here: tuple[float, float] | None = None,
     theme: Theme = LIGHT,
 ) -> go.Figure:
-    """Cached bytes a token (log axis) by quality, a line a method.
+    """Cached bytes per token (log axis) by quality, a line a method.
 
     axis: what was measured, with its unit; log: its axis is logarithmic; own: (bytes, value) of the model as it was trained;
     here: the setting on screen, ringed.
@@ -73,7 +73,7 @@ def surgery_curve(
         ring = {"size": 18, "symbol": "circle-open", "color": theme.ink, "line": {"width": 2}}
         drawn.append(_mark(here, "on screen", ring))
     layout = theme.layout(
-        xaxis={"type": "log", "title": "bytes cached a token (half precision)"} | _ticks(curves, own),
+        xaxis={"type": "log", "title": "bytes cached per token (half precision)"} | _ticks(curves, own),
         yaxis={"title": axis, "type": "log" if log else "linear", "automargin": True},
         legend={"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top"},
         margin={"t": 12, "l": 64, "r": 12, "b": 130},

@@ -1,4 +1,4 @@
-"""The way of the data through one attention layer, drawn: boxes to scale, arrows, what a decoder remembers in full colour."""
+"""Data flow through one attention layer, drawn: boxes to scale, arrows, what a decoder remembers in full colour."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 
 
 def pairings(layouts: Mapping[str, np.ndarray], title: str, *, theme: Theme = LIGHT) -> go.Figure:
-    """One row a layout, one cell a dimension, alike in colour and number where two dimensions are turned together.
+    """One row a layout, one cell a dimension, alike in colour and number where two dimensions are rotated together.
 
     layouts: name -> the number of each dimension's pair (rotary_dim,).
     """

@@ -33,7 +33,7 @@ def page() -> None:
 
 
 def _page() -> None:
-    st.html("<h1 class='headlight'>About <small>what runs here, and what becomes of what you type</small></h1>")
+    st.html("<h1 class='headlight'>About <small>what runs here, and what happens to what you type</small></h1>")
     st.markdown(
         "Headlight shows what each attention head looks at, and what it costs to remember it. Open source, Apache-2.0."
     )

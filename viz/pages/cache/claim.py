@@ -18,7 +18,7 @@ _INTRO = (
     "DeepSeek-V2's paper (arXiv 2405.04434, abstract) says that its KV cache is **93.3% smaller** than that of DeepSeek 67B. "
     "The two models differ in three things that matter here, and one of them is not the attention: how many layers there are, "
     "what a layer keeps for a token, and how many bits a kept number has. The paper says that the deployed model's cache is "
-    "quantised to 6 bits a number on average. That DeepSeek 67B is counted with 16 is inferred: with these bits the published "
+    "quantised to 6 bits per value on average. That DeepSeek 67B is counted with 16 is inferred: with these bits the published "
     "number comes out, and with equal bits it does not."
 )
 _CAVEAT = (
@@ -27,12 +27,12 @@ _CAVEAT = (
     "C-Eval in the small pair of Table 9."
 )
 _TABLE_1 = [
-    {"attention": "MHA", "numbers kept a token": "2 n_h d_h l", "capability (the paper's word)": "Strong"},
-    {"attention": "GQA", "numbers kept a token": "2 n_g d_h l", "capability (the paper's word)": "Moderate"},
-    {"attention": "MQA", "numbers kept a token": "2 d_h l", "capability (the paper's word)": "Weak"},
+    {"attention": "MHA", "values kept per token": "2 n_h d_h l", "capability (the paper's word)": "Strong"},
+    {"attention": "GQA", "values kept per token": "2 n_g d_h l", "capability (the paper's word)": "Moderate"},
+    {"attention": "MQA", "values kept per token": "2 d_h l", "capability (the paper's word)": "Weak"},
     {
         "attention": "MLA",
-        "numbers kept a token": "(d_c + d_h^R) l ≈ 9/2 d_h l",
+        "values kept per token": "(d_c + d_h^R) l ≈ 9/2 d_h l",
         "capability (the paper's word)": "Stronger",
     },
 ]
@@ -42,7 +42,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     """The steps from one cache to the other, then the paper's tables."""
     st.markdown(_INTRO)
     with state.row("claim"):
-        for label, field in (("Bits a number, DeepSeek 67B", "before"), ("Bits a number, DeepSeek-V2", "after")):
+        for label, field in (("Bits per value, DeepSeek 67B", "before"), ("Bits per value, DeepSeek-V2", "after")):
             state.steps(label, f"claim_{field}", getattr(choices, f"claim_{field}"), BITS, width=260)
     found = steps(choices.claim_before, choices.claim_after)
     _verdict(choices, found)
@@ -54,7 +54,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
         "from headlight.core.memory.claim import fewer_numbers, less, steps\n"
         f"found = steps({choices.claim_before}, {choices.claim_after})\nless(found[0].bytes, found[-1].bytes), fewer_numbers()",
         {"From 67B to V2": lambda: rows_to_csv(
-            ["step", "bytes a token", "factor"], [[step.title, step.bytes, step.by] for step in found]
+            ["step", "bytes per token", "factor"], [[step.title, step.bytes, step.by] for step in found]
         )},
     )  # fmt: skip
     _tables()
@@ -63,7 +63,9 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
 
 def _verdict(choices: CacheChoices, found: list[Step]) -> None:
     whole = less(found[0].bytes, found[-1].bytes)
-    numbers = f"{float(elements_per_token(BEFORE)):,.0f} numbers a token become {float(elements_per_token(AFTER)):,.0f}"
+    numbers = (
+        f"{float(elements_per_token(BEFORE)):,.0f} values per token become {float(elements_per_token(AFTER)):,.0f}"
+    )
     sign = "less" if whole >= 0 else "more"
     says = f"**{abs(whole):.1%} {sign}** with {choices.claim_before} bits against {choices.claim_after}."
     if round(whole, 3) == PUBLISHED:
@@ -85,7 +87,7 @@ left out, as in the paper."
 
 def _tables() -> None:
     st.markdown("### The paper's tables")
-    st.markdown("**DeepSeek-V2, Table 1: what is kept a token, in numbers**")
+    st.markdown("**DeepSeek-V2, Table 1: what is kept per token, in numbers**")
     st.table(_TABLE_1)
     st.caption(
         "n_h heads of width d_h, n_g KV heads, l layers, a latent of d_c = 4 d_h and a rotated key of d_h^R = d_h / 2: as much "

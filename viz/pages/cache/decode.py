@@ -22,7 +22,7 @@ from headlight.viz.ui.widgets import picture, take_away
 _INTRO = (
     "To make one token, a decoder reads everything it remembers. MHA reads much and computes little: it waits for memory. "
     "Sharing keys and values (GQA, MQA) reads less and computes the same. Absorbed MLA reads one small latent and lets every "
-    "head compute on all of it: more arithmetic, far less reading. The roof is what a card can do at best; real kernels reach "
+    "head compute on all of it: more arithmetic, far less reading. The roof is what a GPU can do at best; real kernels reach "
     "part of it."
 )
 
@@ -95,15 +95,16 @@ def _settle(
 ) -> tuple[CacheChoices, list[str]]:
     notes, plain_choices = [], CacheChoices(text="")
     if choices.decode_model not in shapes:
-        notes.append("The link's model is none whose decoding can be counted here; it was chosen for you.")
+        notes.append("The link's model isn't one whose decoding can be counted here; using the default.")
         choices = replace(choices, decode_model=plain_choices.decode_model, decode_kv_heads=None)
     if choices.decode_card not in table:
-        notes.append("The link's card is none of the table; it was chosen for you.")
+        notes.append("The link's GPU isn't in the table; using the default.")
         choices = replace(choices, decode_card=plain_choices.decode_card)
     shape = shapes[choices.decode_model]
     if choices.decode_kv_heads is not None and shape.n_heads % choices.decode_kv_heads:
         notes.append(
-            f"GQA's KV heads ({choices.decode_kv_heads}) must divide {shape.name}'s {shape.n_heads} heads; they were chosen."
+            f"GQA's KV heads ({choices.decode_kv_heads}) must divide {shape.name}'s {shape.n_heads} heads; "
+            "using the default."
         )
         choices = replace(choices, decode_kv_heads=None)
     return choices, notes
@@ -149,7 +150,7 @@ def _divisors(n: int) -> list[int]:
 
 def _told(shown: _Shown, points: list[Point]) -> str:
     return ", ".join(
-        f"{p.title}: {p.intensity:.3g} operations a byte, bound by {shown.card.bound(shown.costs[p.name], shown.weights)}"
+        f"{p.title}: {p.intensity:.3g} operations per byte, bound by {shown.card.bound(shown.costs[p.name], shown.weights)}"
         for p in points
     )
 
@@ -157,17 +158,17 @@ def _told(shown: _Shown, points: list[Point]) -> str:
 def _table(shown: _Shown, points: list[Point]) -> None:
     rows = [
         {"attention": p.title, "kept (numbers)": f"{shown.ways[p.name].row.elements:,}", "bytes": decimal(p.traffic),
-         "operations": flop(p.operations), "operations a byte": f"{p.intensity:.4g}",
+         "operations": flop(p.operations), "operations per byte": f"{p.intensity:.4g}",
          "bound by": shown.card.bound(shown.costs[p.name], shown.weights), "step at best": _time(shown.seconds(p.name)),
-         "tokens a second": f"{shown.batch / shown.seconds(p.name):,.3g}",
+         "tokens per second": f"{shown.batch / shown.seconds(p.name):,.3g}",
          "cache": decimal(shown.costs[p.name].cache_bytes * shown.shape.n_layers)}
         for p in points
     ]  # fmt: skip
     st.dataframe(rows, hide_index=True, key="cache_decode_table", height=35 * (len(rows) + 1) + 3)
     st.caption(
-        f"{shown.shape.name}: {shown.shape.n_layers} layers, {shown.shape.n_heads} heads. Kept: a token and layer. Bytes and "
-        "operations: a new token, all layers. Step, tokens a second, cache: all layers, all sequences. Attention alone, on one "
-        "card that would hold it all; bounds, not measurements."
+        f"{shown.shape.name}: {shown.shape.n_layers} layers, {shown.shape.n_heads} heads. Kept: per token per layer. Bytes and "
+        "operations: for a new token, all layers. Step, tokens per second, cache: all layers, all sequences. Attention alone, "
+        "on one GPU that would hold it all; bounds, not measurements."
     )
 
 
@@ -181,12 +182,12 @@ def _time(seconds: float) -> str:
 def _reading(choices: CacheChoices) -> None:
     st.markdown(
         "- **MHA, GQA, MQA** do the same arithmetic; each remembered number serves one head, a group, or all heads: one "
-        "operation a byte for each query head that shares it (16-bit numbers).\n"
-        "- **MLA absorbed** multiplies every head with the whole latent: nearly two operations a byte and head. With 128 heads "
-        "that comes close to the ridge of today's cards.\n"
+        "operation per byte for each query head that shares it (16-bit numbers).\n"
+        "- **MLA absorbed** multiplies every head with the whole latent: nearly two operations per byte and head. With 128 "
+        "heads that comes close to the ridge of today's GPUs.\n"
         "- **MLA, full K and V** is what a decoder without absorption and with a full cache does; **MLA expanded anew** "
         "keeps the latent and makes all keys and values from it at each step, writing and reading them again.\n"
-        "- Operations a byte do not depend on context or batch, unless the projections count."
+        "- Operations per byte do not depend on context or batch, unless the projections count."
     )
 
 
@@ -209,8 +210,8 @@ def _take_away(choices: CacheChoices, shown: _Shown) -> None:
 
 def _sheet(shown: _Shown) -> str:
     headings = [
-        "attention", "layers", "sequences", "cache bytes a layer", "expanded bytes a layer", "weight bytes a layer",
-        "operations a layer", "weight operations a layer", "operations a byte", "seconds a step at best",
+        "attention", "layers", "sequences", "cache bytes per layer", "expanded bytes per layer", "weight bytes per layer",
+        "operations per layer", "weight operations per layer", "operations per byte", "seconds per step at best",
     ]  # fmt: skip
     rows = [
         [shown.ways[name].title, shown.shape.n_layers, shown.batch, c.cache_bytes, c.expanded_bytes, c.weight_bytes, c.flops,
@@ -221,7 +222,7 @@ def _sheet(shown: _Shown) -> str:
 
 
 def _sources(table: Mapping[str, Card]) -> None:
-    with st.expander("Where the cards' numbers come from"):
+    with st.expander("Where the GPUs' numbers come from"):
         st.table(
             [
                 {"card": card.title, "dense bfloat16": f"{card.flops / 1e12:,.5g} TFLOP/s",

@@ -88,7 +88,7 @@ def _mla(choices: CacheChoices) -> CacheShape:
         _number("v_head_dim", "own_value", choices.own_value, MAX_WIDTH)
         _number("q_lora_rank (0: none)", "own_queries", choices.own_queries, MAX_WIDTH, least=0)
     st.caption(
-        "Kept are kv_lora_rank + qk_rope_head_dim numbers a token and layer; the others say how wide the heads are."
+        "Kept are kv_lora_rank + qk_rope_head_dim values per token per layer; the others say how wide the heads are."
     )
     dims = MLADims(choices.own_latent, choices.own_nope, choices.own_rope, choices.own_value, choices.own_queries)
     odd = _odd(choices)
@@ -193,9 +193,9 @@ def _say(shape: CacheShape, notes: tuple[str, ...]) -> None:
     """What was read, so that somebody can see whether it is their model."""
     kinds = [_kind(group) for group in shape.groups]
     more = [f"and {len(kinds) - _SHOWN} kinds more"] if len(kinds) > _SHOWN else []
-    context = f", made for {shape.max_context:,} tokens" if shape.max_context else ""
+    context = f", trained for {shape.max_context:,} tokens" if shape.max_context else ""
     kept = "; ".join(kinds[:_SHOWN] + more)
-    read = f"Read: {shape.n_layers} layers, {shape.n_heads} query heads{context}. Kept a token: {kept}."
+    read = f"Read: {shape.n_layers} layers, {shape.n_heads} query heads{context}. Kept per token: {kept}."
     st.caption("  \n".join(markdown_text(line) for line in (read, *notes)))
 
 

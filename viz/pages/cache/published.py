@@ -1,4 +1,4 @@
-"""KV cache, models: published models side by side: what they keep, what fits on which cards, and with other attention."""
+"""KV cache, models: published models side by side: what they keep, what fits on which GPUs, and with other attention."""
 
 from __future__ import annotations
 

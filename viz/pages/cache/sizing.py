@@ -79,12 +79,12 @@ def bars(plans: Sequence[Deployment], name: str, look: Theme) -> None:
     told = "; ".join(f"{plan.shape.name} {decimal(plan.ideal)}" for plan in plans)
     picture(
         memory_bars([bar(plan) for plan in plans], title, theme=look), f"{name}_bars", f"{title}: {told}.",
-        "Below each bar: layers × numbers kept a token and layer × tokens × bytes a number. " + UNITS,
+        "Below each bar: layers × values kept per token per layer × tokens × bytes per value. " + UNITS,
     )  # fmt: skip
 
 
 def curves(plans: Sequence[Deployment], name: str, choices: CacheChoices, look: Theme) -> None:
-    """Memory against context, with the cards as levels."""
+    """Memory against context, with the GPUs as levels."""
     axis = "weights and cache" if any(plan.weights for plan in plans) else "cache"
     many = f"{choices.models_cards} × " if choices.models_cards > 1 else ""
     levels = {f"{many}{gpu} GB": float(choices.models_cards * gpu * GB) for gpu in GPUS}
@@ -102,7 +102,7 @@ def curves(plans: Sequence[Deployment], name: str, choices: CacheChoices, look: 
     told = "; ".join(f"{line.title} {decimal(line.at)}" for line in lines)
     picture(
         figure, f"{name}_curves", f"{title}. At {choices.models_context:,} tokens: {told}.",
-        "Where a line crosses a level, those cards are full. Faint: beyond the longest text that the model is made for.",
+        "Where a line crosses a level, those GPUs are full. Faint: beyond the context that the model was trained for.",
     )  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def fits(plans: Sequence[Deployment], choices: CacheChoices) -> None:
     st.caption(
         f"Tokens: the longest context of {'each of ' if choices.models_batch > 1 else ''}{choices.models_batch:,} "
         f"sequence{'s' if choices.models_batch > 1 else ''}; sequences: of {choices.models_context:,} tokens each. A card's GB "
-        "is 10⁹ bytes; room for activations, the engine itself and copies on several cards is not taken off."
+        "is 10⁹ bytes; room for activations, the engine itself and copies on several GPUs is not taken off."
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def _notes(plan: Deployment) -> list[str]:
     if shape.indexer_dim:
         size = plan.batch * plan.context * shape.n_layers * shape.indexer_dim * plan.precision.bytes_per_element
         notes.append(
-            f"its indexer keeps {shape.indexer_dim} more numbers a token and layer, {decimal(float(size))} here."
+            f"its indexer keeps {shape.indexer_dim} more values per token per layer, {decimal(float(size))} here."
         )
     reasons = {group.reason: group.count for group in shape.groups if group.row is None}
     if reasons:

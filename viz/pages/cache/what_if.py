@@ -87,5 +87,5 @@ def _absorbed(shape: CacheShape) -> str:
     row = shape.mla.row
     return (
         f" Absorbed, attention runs on the latent's row itself: {row.kv_lora_rank} + {row.qk_rope_head_dim} = {row.elements} "
-        "numbers a token and layer, which serve all heads."
+        "values per token per layer, which serve all heads."
     )

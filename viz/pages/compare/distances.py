@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
-from headlight.core.analysis.compare import Reading, best_matches, pairs, same_heads
+from headlight.core.analysis.compare import CommonView, best_matches, pairs, same_heads
 from headlight.core.errors import InputError
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import distance_map
@@ -52,7 +52,7 @@ def _one(choices: Comparison, shown: Shown, index: int, look: Theme) -> None:
     )  # fmt: skip
 
 
-def _matched(first: Reading, other: Reading) -> tuple[list[list[float]], list[list[str]]]:
+def _matched(first: CommonView, other: CommonView) -> tuple[list[list[float]], list[list[str]]]:
     if pairs(first, other) > MOST_CELLS:
         raise InputError("this text is too long to match every head with every other; the chosen head is matched above")
     found = best_matches(first, other)

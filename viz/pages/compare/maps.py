@@ -59,7 +59,7 @@ def _told(choices: Comparison, shown: Shown, index: int) -> str:
         return (
             "The head that the others are compared with."
             if len(shown.names) > 1
-            else "There is no other to compare with."
+            else "There is nothing to compare it with."
         )
     if choices.matched:
         return (
@@ -103,4 +103,4 @@ def _words(choices: Comparison, shown: Shown, maps: list) -> None:  # type: igno
 
 
 def _weight(value: float) -> str:
-    return f"{value:.3f}" if value == value else "not allowed (it comes later)"
+    return f"{value:.3f}" if value == value else "masked (it comes later)"

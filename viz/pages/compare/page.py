@@ -36,7 +36,7 @@ def page() -> None:
 def _page() -> None:
     names = installed_models()
     if len(names) < 2:
-        st.error(f"Comparing takes two models. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
+        st.error(f"Comparing needs two models. Where Headlight is installed, run:\n\n`{INSTALL_COMMAND}`")
         return
     choices, notes = state.read()
     choices, more = _there(choices, names)
@@ -73,7 +73,7 @@ def _there(choices: Comparison, names: list[str]) -> tuple[Comparison, list[str]
         notes.append(f"A model of the link is not on this machine; showing {titles}.")
         choices = replace(choices, models=models, query=None, key=None)
     if choices.subject is not None and choices.subject not in names:
-        notes.append("The link's model for the order of words is not on this machine; another one was chosen.")
+        notes.append("The link's model for the order of words is not on this machine; using another.")
         choices = replace(choices, subject=None)
     return choices, notes
 

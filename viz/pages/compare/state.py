@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
-from headlight.core.analysis.compare import Match, Reading, best_match, distance, read_alike
+from headlight.core.analysis.compare import CommonView, Match, best_match, distance, read_alike
 from headlight.core.analysis.head_scores import ranked, survey
 from headlight.core.errors import HeadlightError, OverloadError
 from headlight.core.examples import examples, locate
@@ -26,7 +26,7 @@ class Shown:
     """
 
     names: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    readings: tuple[CommonView, ...]
     parts: tuple[str, ...]
     places: tuple[tuple[int, int], ...] = ()
     distances: tuple[float, ...] = ()

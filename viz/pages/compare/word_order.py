@@ -47,7 +47,7 @@ def draw(choices: Comparison, shown: Shown, names: Sequence[str], look: Theme) -
         try:
             _experiment(choices, shown, subject, look)
         except HeadlightError as error:
-            st.warning(markdown_text(f"This experiment cannot be made: {error}."), icon=":material/error:")
+            st.warning(markdown_text(f"This experiment isn't possible: {error}."), icon=":material/error:")
 
 
 def _subject(shown: Shown) -> str:

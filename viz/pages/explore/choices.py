@@ -16,7 +16,7 @@ SINKS = (
     "Many heads put most of their weight on the first token (an “attention sink”), which leaves the rest pale. This changes "
     "the colours only, never a number."
 )
-NO_NUMBER = "The link's {name} is not a number, so it was chosen for you."
+NO_NUMBER = "The link's {name} isn't a number; using the default."
 
 
 def integer(value: str) -> int | None:

@@ -67,9 +67,7 @@ def _rules(numbers: Cell) -> list[str]:
 
 
 def _softmax(numbers: Cell, result: Run, view: View, look: Theme) -> None:
-    st.markdown(
-        "**2 · Softmax over the row**", help="Every score of this query becomes a share; the shares add up to 1."
-    )
+    st.markdown("**2 · Softmax over the row**", help="Every score of this query becomes a share; the shares sum to 1.")
     total = r"\textstyle\sum_u e^{s_u}"
     if numbers.sink is not None:
         total = rf"\left({total} + e^{{{numbers.sink:.4f}}}\right)"

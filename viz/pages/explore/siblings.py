@@ -54,14 +54,14 @@ def facts(view: View, model: Readable) -> None:
     if not isinstance(model, Model):
         return
     kept = model.attention.cached_elements_per_token()
-    line = f"keeps {kept:,} numbers a token and layer, {4 * kept * model.n_layers:,} B a token in float32"
+    line = f"keeps {kept:,} values per token per layer, {4 * kept * model.n_layers:,} B per token in float32"
     if view.model not in SIBLINGS:
         st.caption(f"{model.title} {line}.")
         return
     now, before = _remember(view.model)
     card = read_card(now)
     line += (
-        f" · {card['parameters'] / 1e6:.2f}M parameters · validation loss {card['validation_loss']:.3f} nats a token"
+        f" · {card['parameters'] / 1e6:.2f}M parameters · validation loss {card['validation_loss']:.3f} nats per token"
     )
     if before is not None:
         line += f" · before, {SIBLINGS[before].title}: {_short(before)}"

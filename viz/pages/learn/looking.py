@@ -8,7 +8,7 @@ from headlight.core.analysis.word_order import both_ways
 from headlight.core.examples import examples, locate
 from headlight.core.lessons import tables
 from headlight.core.lessons.order import ROUNDING, apart
-from headlight.core.lessons.turning import QueryKey, of_run
+from headlight.core.lessons.rotation import QueryKey, of_run
 from headlight.core.model import Model
 from headlight.core.positions.encodings import ENCODINGS
 from headlight.viz import store
@@ -40,7 +40,7 @@ def attention(choices: Learning, look: Theme) -> Try:
     figure = row_bars(cell(result.layers[spot.layer], spot.head, query, key), result, key, theme=look)
     picture(
         figure, "learn_row", sentence,
-        f"MiniLM, layer {spot.layer}, head {spot.head}: the row of “it”. Orange: animal. The weights add up to 1.",
+        f"MiniLM, layer {spot.layer}, head {spot.head}: the row of “it”. Orange: animal. The weights sum to 1.",
     )  # fmt: skip
     link = explore.link_to(text=text, model=_ENCODER, layer=spot.layer, head=spot.head, query=query, key=key)
     return "", "Try it: your own sentence, every head", link

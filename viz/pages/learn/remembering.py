@@ -69,7 +69,7 @@ def sharing(choices: Learning, look: Theme) -> Try:
         q_len=len(result.tokens),
     )  # fmt: skip
     st.text(
-        f"{SHARING[choices.attention]}: {card['cached_elements_per_token_and_layer']} numbers a token and layer, "
+        f"{SHARING[choices.attention]}: {card['cached_elements_per_token_and_layer']} values per token per layer, "
         f"validation loss {card['validation_loss']:.3f} (lower is better)."
     )
     return "", "Try it: switch attention and positions live", explore.link_to(text=result.tokens.text, model=name)
@@ -88,7 +88,7 @@ def latent(choices: Learning, look: Theme) -> Try:
     apart, largest = _absorbed_apart(model, result)
     picture(
         figure, "learn_latent", f"Latents of {len(kept)} tokens, {kept.shape[1]} numbers each.",
-        f"{kept.shape[1]} numbers a token where this layer's {model.n_heads} heads, kept one by one, would need "
+        f"{kept.shape[1]} values per token where this layer's {model.n_heads} heads, kept one by one, would need "
         f"{2 * model.n_heads * trace.v.shape[-1]}. Computed both ways, outputs differ by at most {apart:.1g} "
         f"(the largest number is {largest:.2g}): rounding.",
     )  # fmt: skip

@@ -20,7 +20,7 @@ TIMES = 4  # how many times the trained length
 _TEXT = "carol"  # of the examples: held out from the siblings' training
 _RUN = "long:gaps"  # session: whether the visitor asked for the second experiment
 _INTRO = (
-    "RoPE turns queries and keys by angles that grow with their distance; distances beyond the longest text in training were "
+    "RoPE rotates queries and keys by angles that grow with their distance; distances beyond the longest text in training were "
     "never seen. Scalings squeeze them into what was. **YaRN** leaves fast pairs as they are, slows down the slow ones and "
     "adds a temperature; **linear** divides all frequencies alike. No model here was trained on with them: these are the bare "
     "formulas."
@@ -49,11 +49,11 @@ def _sibling(look: Theme) -> None:
     model = _ours(name)
     place = st.empty()
     at, losses = long_measures.longer(
-        store.desk(), model, _text(), TIMES, lambda done: place.progress(done, text="Reading the text three ways…")
+        store.readings(), model, _text(), TIMES, lambda done: place.progress(done, text="Reading the text three ways…")
     )
     place.empty()
     figure = curves(
-        at, losses, f"{model.title}: loss by position", axes=("position", "loss, nats a token"),
+        at, losses, f"{model.title}: loss by position", axes=("position", "loss, nats per token"),
         marks={"trained length": model.context}, colours=("ink", "key", "query"), theme=look, height=400,
     )  # fmt: skip
     told = ", ".join(f"{way} {float(rows[0]):.2f} to {float(rows[-1]):.2f}" for way, rows in losses.items())
@@ -69,7 +69,7 @@ def _smollm2(look: Theme) -> None:
         st.info("This experiment needs SmolLM2, which is not installed.", icon=":material/info:")
         return
     model, text = _ours("smollm2"), _text()
-    known = long_measures.gaps_known(store.desk(), model, text)
+    known = long_measures.gaps_known(store.readings(), model, text)
     if not known and not st.session_state.get(_RUN):
         st.markdown(
             f"**SmolLM2 over a gap.** {PASSAGE} tokens are read twice, the second time up to 32,768 positions farther on. A "
@@ -79,7 +79,7 @@ def _smollm2(look: Theme) -> None:
         return
     place = st.empty()
     at, losses, first = long_measures.gaps(
-        store.desk(),
+        store.readings(),
         model,
         text,
         lambda done: place.progress(done, text="Reading the passage again, farther and farther on…"),
@@ -87,7 +87,7 @@ def _smollm2(look: Theme) -> None:
     place.empty()
     lines = {**losses, "read for the first time": at * 0 + first}
     figure = curves(
-        at, lines, "SmolLM2: loss of a passage read again, after a gap", axes=("gap, positions", "loss, nats a token"),
+        at, lines, "SmolLM2: loss of a passage read again, after a gap", axes=("gap, positions", "loss, nats per token"),
         marks={"trained length": model.context}, colours=("ink", "query", "muted"), markers=True, theme=look, height=400,
     )  # fmt: skip
     ends = {way: (float(rows[0]), float(rows[-1])) for way, rows in losses.items()}

@@ -21,7 +21,7 @@ def draw(key: str) -> None:
     """The switch and the open section. key: of the reading, as in `long_views.draw`."""
     if st.session_state.pop(long_heads.PICKED, False):
         st.rerun()  # another head: all of the page shows it
-    reading = store.desk().reading(key)
+    reading = store.readings().reading(key)
     if reading is None:
         st.rerun()
     choices, look = state.current(), theme(st.context.theme.type)
@@ -36,7 +36,7 @@ def draw(key: str) -> None:
 
 def _head(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     layer, head = choices.layer or 0, choices.head or 0
-    made = long_measures.head_curves(store.desk(), key, reading, layer)
+    made = long_measures.head_curves(store.readings(), key, reading, layer)
     left, right = st.columns(2, gap="medium")
     with left:
         lines = {f"head {head}": made.first[head], "mean of the layer's heads": made.first.mean(0)}

@@ -32,7 +32,7 @@ def draw(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     )  # fmt: skip
     place = st.empty()
     values = long_measures.all_scores(
-        store.desk(), key, reading, lambda done: place.progress(done, text="Measuring all heads…")
+        store.readings(), key, reading, lambda done: place.progress(done, text="Measuring all heads…")
     )
     place.empty()
     shown = values[list(SCORES).index(choices.score)]

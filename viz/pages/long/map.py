@@ -24,9 +24,9 @@ _SAYS = {
 
 @st.fragment
 def draw(key: str) -> None:
-    """The map and the document; a zoom or a click runs and sends these two alone. key: of the reading, which the desk keeps:
-    a fragment that held it would keep its file for as long as the page is open."""
-    reading = store.desk().reading(key)
+    """The map and the document; a zoom or a click runs and sends these two alone. key: of the reading, which the store keeps; a
+    fragment that held it would keep its file for as long as the page is open."""
+    reading = store.readings().reading(key)
     if reading is None:
         st.rerun()  # let go of meanwhile: the page reads it anew
     choices, look = state.current(), theme(st.context.theme.type)
@@ -44,12 +44,12 @@ def draw(key: str) -> None:
 
 def _map(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     length, layer, head = len(reading.tokens), choices.layer or 0, choices.head or 0
-    desk = store.desk()
+    readings = store.readings()
     whole = (0, length, 0, length)
     view = choices.view or whole
 
     def made(part):  # type: ignore[no-untyped-def]  # a part of the map, in the grain it is shown in
-        return long_maps.tile(desk, key, reading, layer, head, *grain(part, length), choices.shows)
+        return long_maps.tile(readings, key, reading, layer, head, *grain(part, length), choices.shows)
 
     deep_map(
         made(view), None if view == whole else long_maps.overview(made(whole)), reading.tokens.spaced,
@@ -72,7 +72,7 @@ def _document(choices: LongChoices, key: str, reading: Reading, look: Theme) -> 
     if choices.looks == "by":
         focus, other = (focus, None) if other is None else (other, focus)
     weights, allowed = long_maps.one(
-        store.desk(), key, reading, choices.layer or 0, choices.head or 0, focus, choices.looks
+        store.readings(), key, reading, choices.layer or 0, choices.head or 0, focus, choices.looks
     )
     document_view(
         reading.tokens.spaced, reading.tokens.special, weights, allowed, focus, text=key, other=other,
@@ -90,7 +90,7 @@ def _word(index: int) -> None:
 
 def heads(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     """All heads of the layer small; a click picks one."""
-    values, allowed = long_maps.small_maps(store.desk(), key, reading, choices.layer or 0, choices.shows)
+    values, allowed = long_maps.small_maps(store.readings(), key, reading, choices.layer or 0, choices.shows)
     attention = reading.model.attention
     latent = attention.cache_row().part("latent")
     places = long_maps.few_colours(long_maps.ramp_places(values, choices.colours))

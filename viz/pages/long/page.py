@@ -51,7 +51,7 @@ def _page() -> None:
         long_source.model_menu(choices)
     model = store.model(choices.model)
     if not isinstance(model, Model):
-        raise InputError(f"{model.title} is carried by transformers and cannot be read in parts; Explore shows it")
+        raise InputError(f"{model.title} is run by transformers and cannot be read in parts; Explore shows it")
     tokens, cut = tokens_of(choices.model, text_of(choices) or "")
     choices, more = settle(
         choices, n_layers=model.n_layers, n_heads=model.n_heads, length=len(tokens), causal=model.causal,
@@ -67,7 +67,7 @@ def _page() -> None:
     if reading is None:
         st.session_state[_NOTES] = notes  # still to be seen when the picture is there
         return
-    key = store.desk().key(choices.model, tokens)
+    key = store.readings().key(choices.model, tokens)
     long_views.draw(key)
     store.let_the_browser_draw()
     long_views.heads(choices, key, reading, theme(st.context.theme.type))
@@ -83,11 +83,11 @@ def _spot(choices: LongChoices) -> tuple[int, int] | None:
 def _there(choices: LongChoices, names: list[str], notes: list[str]) -> LongChoices:
     """The model and the text that are here; a note where a link asked for others."""
     if choices.model not in names:
-        notes.append("The link's model is not here or cannot be read in parts; another one is shown.")
+        notes.append("The link's model is not here or cannot be read in parts; showing another.")
         choices = replace(choices, model=names[0], layer=None, head=None)
     if text_of(choices) is None:
         if choices.example != OWN:
-            notes.append("The link's text is no example that is here; another one is shown.")
+            notes.append("The link's text isn't an example here; showing another.")
         choices = replace(choices, example=long_texts()[0].name, view=None, query=None, key=None)
     return choices
 

@@ -17,14 +17,14 @@ _QUICK = 0.7  # seconds in which a short text is read without any ado
 
 def reading(name: str, tokens: Tokens) -> Reading | None:
     """What was read of the text; until it is there, None and a progress bar."""
-    desk = store.desk()
-    key = desk.key(name, tokens)
+    readings = store.readings()
+    key = readings.key(name, tokens)
     _give_up_others(key)
-    found = desk.reading(key)
+    found = readings.reading(key)
     if found is not None:
         st.session_state.pop(_WAITS, None)
         return found
-    job = desk.job(key)
+    job = readings.job(key)
     if job is not None and job.error:
         _failed(key, job.error)
         return None
@@ -32,13 +32,13 @@ def reading(name: str, tokens: Tokens) -> Reading | None:
         _offer(key, tokens)
         return None
     try:
-        job = desk.read(name, tokens, visitor())
+        job = readings.read(name, tokens, visitor())
     except HeadlightError as error:
         st.warning(markdown_text(f"{str(error)[:1].upper()}{str(error)[1:]}."), icon=":material/hourglass:")
         st.button("Try again", key="long_again")
         return None
     job.join(_QUICK)
-    if (found := desk.reading(key)) is not None:
+    if (found := readings.reading(key)) is not None:
         return found
     st.session_state[_WAITS] = key
     _progress(key, len(tokens))
@@ -53,7 +53,7 @@ def _give_up_others(key: str) -> None:
 
 
 def _stop(key: str) -> None:
-    job = store.desk().job(key)
+    job = store.readings().job(key)
     if job is not None:
         job.give_up(visitor())
     st.session_state.pop(_WAITS, None)
@@ -61,8 +61,8 @@ def _stop(key: str) -> None:
 
 @st.fragment(run_every=_POLL)
 def _progress(key: str, length: int) -> None:
-    desk = store.desk()
-    job = desk.job(key)
+    readings = store.readings()
+    job = readings.job(key)
     if job is None or not job.running or st.session_state.get(_STOPPED) == key:
         st.rerun()  # it is read, it went wrong, or it was stopped
     job.wait_for(visitor())
@@ -75,7 +75,7 @@ def _progress(key: str, length: int) -> None:
 
 def _failed(key: str, error: str) -> None:
     st.warning(markdown_text(f"{error[:1].upper()}{error[1:]}."), icon=":material/error:")
-    st.button("Try again", key="long_retry", on_click=store.desk().forget_job, args=(key,))
+    st.button("Try again", key="long_retry", on_click=store.readings().forget_job, args=(key,))
 
 
 def _cancel(key: str) -> None:

@@ -14,7 +14,7 @@ _VISITOR = "long:visitor"  # session: a name for jobs
 
 
 def visitor() -> str:
-    """A name for this session, by which the desk knows who waits."""
+    """A name for this session, by which the queue knows who waits."""
     return str(st.session_state.setdefault(_VISITOR, uuid4().hex))
 
 

@@ -22,13 +22,13 @@ def draw(choices: LongChoices, key: str, length: int) -> None:
 
     def row() -> str:
         reading = _reading(key)
-        p = store.desk().projections(key, reading, layer)
+        p = store.readings().projections(key, reading, layer)
         weights = reading.model.attention.rows(p, slice(token, token + 1))[:, 0]
         return to_csv(weights.T.cpu(), [f"head {i}" for i in range(len(weights))], "key")
 
     def numbers() -> str:
         reading = _reading(key)
-        made = profile(reading.model.attention, store.desk().projections(key, reading, layer), reading.tokens.ids)
+        made = profile(reading.model.attention, store.readings().projections(key, reading, layer), reading.tokens.ids)
         columns = {
             "first token": made.first[head],
             f"nearest {LOCAL}": made.near[head],
@@ -50,7 +50,7 @@ def draw(choices: LongChoices, key: str, length: int) -> None:
 
 
 def _reading(key: str) -> Reading:
-    found = store.desk().reading(key)
+    found = store.readings().reading(key)
     if found is None:
         raise InputError("this text is no longer kept here; open the page again")
     return found

@@ -61,7 +61,7 @@ def draw(choices: InsideMLA, look: Theme) -> tuple[InsideMLA, list[str]]:
 def _settle(choices: InsideMLA, steps: tuple[Step, ...]) -> tuple[InsideMLA, list[str]]:
     if choices.line in [step.name for step in steps]:
         return choices, []
-    return replace(choices, line="q_latent"), ["The link's step is none of the absorbed form; showing q̃."]
+    return replace(choices, line="q_latent"), ["The link's step isn't part of the absorbed form; showing q̃."]
 
 
 def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA, look: Theme) -> None:
@@ -74,8 +74,8 @@ def _diagram(choices: InsideMLA, here: Layered, steps: tuple[Step, ...], a: MLA,
     st.caption(
         "Width, height and colours as in the first diagram, on a scale of its own. "
         f"Each head's query is now {a.kv_lora_rank} + {a.qk_rope_head_dim} = {latent} "
-        f"numbers wide instead of {a.head_dim}: more arithmetic a token, but only {latent} numbers a token are read, for all "
-        f"{a.n_heads} heads together, instead of {a.n_heads * (a.head_dim + a.v_head_dim)}. {_STAYS}"
+        f"numbers wide instead of {a.head_dim}: more arithmetic per token, but only {latent} values per token are read, for "
+        f"all {a.n_heads} heads together, instead of {a.n_heads * (a.head_dim + a.v_head_dim)}. {_STAYS}"
     )
 
 

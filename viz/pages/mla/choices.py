@@ -11,7 +11,7 @@ from headlight.viz.pages.explore.choices import state as explore
 from headlight.viz.ui.link import Choices, among, choice, whole
 from headlight.viz.ui.state import PageState, carried_text
 
-SECTIONS = {"way": "The way of the data", "absorbed": "The absorbed form", "latent": "Inside the latent"}
+SECTIONS = {"way": "Data flow", "absorbed": "The absorbed form", "latent": "Inside the latent"}
 SIDES = ("latent", "beside")  # which diagram a tensor is of
 CONTEXTS = (64, 256, 1024, 4096, 16384)
 SIZES = {"own": "this sibling", "v2lite": "DeepSeek-V2-Lite", "v3": "DeepSeek-V3"}

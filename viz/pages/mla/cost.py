@@ -69,10 +69,10 @@ def _told(a: MLA, choices: InsideMLA, times: dict[str, Times]) -> None:
     kept, wide = a.cached_elements_per_token(), a.n_heads * (a.head_dim + a.v_head_dim)
     more = a.n_heads * (kept + a.kv_lora_rank) / wide
     lines = [
-        f"One layer, one new token. Counted at 2 bytes a number (bfloat16): absorbed reads {wide / kept:.3g} times less than "
-        f"kept keys and values ({kept} numbers a token instead of {wide}) and computes {more:.3g} times more. A multiplication "
-        "and an addition are two operations. The projections of the new token, alike in all forms, are left out. Expanding "
-        "anew counts each expanded number twice: written, and read back.",
+        f"One layer, one new token. Counted at 2 bytes per value (bfloat16): absorbed reads {wide / kept:.3g} times less than "
+        f"kept keys and values ({kept} values per token instead of {wide}) and computes {more:.3g} times more. A "
+        "multiplication and an addition are two operations. The projections of the new token, alike in all forms, are left "
+        "out. Expanding anew counts each expanded number twice: written, and read back.",
     ]
     if times:
         rounds = len(times["absorbed"].seconds)

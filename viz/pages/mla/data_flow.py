@@ -31,11 +31,11 @@ _INTRO = (
     "the latent, so it travels apart, in one more small key $k^R$. These are the real numbers of your sentence."
 )
 _SYMBOLS = (
-    "$h$ enters the layer, one vector a token; $q$, $k$ and $v$ are queries, keys and values; $o$ is what each head hands on. "
-    "A raised C marks a part without position, a raised R a part with it."
+    "$h$ enters the layer, one vector per token; $q$, $k$ and $v$ are queries, keys and values; $o$ is what each head hands "
+    "on. A raised C marks a part without position, a raised R a part with it."
 )
 _LEGEND = (
-    "Width: how many numbers a token has there. Height: tokens. Both diagrams have one scale. **Full colour: what a decoder "
+    "Width: how many values per token has there. Height: tokens. Both diagrams have one scale. **Full colour: what a decoder "
     "keeps.** Outlined: the chosen head. Colours: blue query, orange key, green value, pink latent, yellow position. Click a "
     "box, or a head in it, to see its numbers; with the keyboard, Tab and Enter, or the menu below."
 )

@@ -15,7 +15,7 @@ from headlight.viz.pages.positions.choices import state as positions
 
 def draw(here: Layered, choices: InsideMLA) -> None:
     """A list of what is told, what holds, and the number."""
-    st.markdown("#### Often told otherwise")
+    st.markdown("#### Common misconceptions")
     found = facts(here.run.layers[here.layer])
     for told, holds, number in _rows(attention_of(here), found):
         st.markdown(f"- *“{told}”*  \n  **{holds}**  \n  Here: {number}.")
@@ -40,9 +40,9 @@ def _rows(a: MLA, found: dict[str, float]) -> list[tuple[str, str, str]]:
         ("Every head has its own $k^R$.", "One $k^R$, made from $h$ and not from the latent, serves all heads.",
          f"the last {rope} numbers of $k$ differ between the {a.n_heads} heads by {found['between']:.2g}; their own parts by "
          f"up to {found['own']:.2g}"),
-        ("The cache holds the latent before its norm, or keys before their turn.",
+        ("The cache holds the latent before its norm, or keys before their rotation.",
          "$c^{KV}$ is kept after RMSNorm, $k^R$ after its position is in.",
-         f"kept are these very tensors: {a.kv_lora_rank} + {rope} numbers a token"),
+         f"kept are these very tensors: {a.kv_lora_rank} + {rope} values per token"),
         (rf"Scores are divided by $\sqrt{{{nope}}}$, the width of $q^C$.",
          "By the root of the whole width, since the two products are added.",
          rf"$1/\sqrt{{{nope} + {rope}}} = {found['scale']:.4f}$"),

@@ -40,7 +40,7 @@ def read(choices: InsideMLA, name: str) -> Layered:
     """A model's layer on the sentence; the nearest layer and head that it has. Raises what `store.run` raises."""
     model, run = store.model(name), store.run_or_last(name, choices.text)
     if not isinstance(model, Model):
-        raise InputError(f"{model.title} is carried by transformers; its steps cannot be shown here")
+        raise InputError(f"{model.title} is run by transformers; its steps cannot be shown here")
     layer, head = min(choices.layer, model.n_layers - 1), min(choices.head, model.n_heads - 1)
     return Layered(name, model, run, layer, head)
 
@@ -54,7 +54,7 @@ def begin(choices: InsideMLA) -> tuple[InsideMLA, list[str], Layered, Any]:
     if not models:
         raise MissingModelError("no MLA sibling is trained on this machine yet; `python -m training.run` makes them")
     if choices.model not in models:
-        notes.append(f"The link's model is no MLA sibling on this machine; showing {next(iter(models.values()))}.")
+        notes.append(f"The link's model isn't an MLA sibling on this machine; showing {next(iter(models.values()))}.")
         choices = replace(choices, model="mla-rope" if "mla-rope" in models else next(iter(models)))
     model = store.model(choices.model)
     wanted = view.Choices("", "", choices.layer, choices.head)

@@ -8,12 +8,12 @@ from headlight.core.types import Step
 
 # Step -> its symbol in plain text, and what it is.
 ABOUT: Mapping[str, tuple[str, str]] = {
-    "h": ("h", "what enters the layer: one vector a token, after the block's norm"),
+    "h": ("h", "what enters the layer: one vector per token, after the block's norm"),
     "c_q": ("c^Q", "the queries' own latent: small, made new for each token, never kept"),
     "q_nope": ("q^C", "the part of each head's query that knows no position"),
     "q_rope": ("q^R", "the part of each head's query that carries position"),
     "q": ("q", "each head's query: what a token looks for"),
-    "c_kv": ("c^KV", "the latent: one small vector a token, from which keys and values of all heads are made"),
+    "c_kv": ("c^KV", "the latent: one small vector per token, from which keys and values of all heads are made"),
     "k_rope": ("k^R", "the one key with position, made from $h$ and shared by all heads"),
     "k_nope": ("k^C", "each head's key without position, made from the latent alone"),
     "k": ("k", "each head's key: what a token offers to be found by"),
@@ -21,7 +21,7 @@ ABOUT: Mapping[str, tuple[str, str]] = {
     "products": ("q·k", "query times key, added up over the dimensions"),
     "scores": ("s", "query times key, scaled: how well they fit"),
     "masked": ("s, masked", "scores without the tokens that come later"),
-    "weights": ("p", "scores after the softmax: each row is 0 to 1 and adds up to 1"),
+    "weights": ("p", "scores after the softmax: each row is 0 to 1 and sums to 1"),
     "heads": ("o", "each head's output: values, mixed by the weights"),
     "out": ("out", "all heads' outputs side by side, through $W_O$: what the layer adds to the token"),
     "q_latent": ("q̃", "the query brought into latent space: $W^{UK}$ moved from the keys to the query"),

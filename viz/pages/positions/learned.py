@@ -18,7 +18,7 @@ from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
-    "BERT, GPT-2 and MiniLM learn one vector a position and add it to the token's. Nobody told this table that 7 comes after "
+    "BERT, GPT-2 and MiniLM learn one vector per position and add it to the token's. Nobody told this table that 7 comes after "
     "6; what it knows of order, training put there. Beyond its last row it knows nothing."
 )
 
@@ -65,7 +65,7 @@ def _table(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # a ten
     values = table.numpy()[rows][:, columns]
     limit = float(table.abs().flatten().quantile(0.995)) or 1.0
     figure = signed_map(
-        values, "MiniLM's table: one row a position", axes=("dimension", "position"), legend="added", limit=limit,
+        values, "MiniLM's table: one row per position", axes=("dimension", "position"), legend="added", limit=limit,
         across=columns, down=rows, height=320, theme=look,
     )  # fmt: skip
     picture(

@@ -9,7 +9,7 @@ import streamlit as st
 from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.shift import (
-    Layer,
+    LayerInput,
     Order,
     after_up_projection,
     before_up_projection,
@@ -31,14 +31,17 @@ from headlight.viz.ui.widgets import picture, take_away
 
 _NAME = "mla-rope"
 _INTRO = (
-    "MLA keeps one small latent a token and makes keys from it. Turning those keys would put a matrix that depends on the "
+    "MLA keeps one small latent per token and makes keys from it. Turning those keys would put a matrix that depends on the "
     "position between the two projections, which could then not be absorbed. So position travels apart (DeepSeek-V2, "
-    "section 2.1.3): a few dimensions of each query and one key that all heads share are turned, everything else is not."
+    "section 2.1.3): a few dimensions of each query and one key that all heads share are rotated, everything else is not."
 )
-_RIGHT, _WRONG = "concatenated after the up-projection (the paper, MLA)", "concatenated before it (often told, wrong)"
+_RIGHT, _WRONG = (
+    "concatenated after the up-projection (the paper, MLA)",
+    "concatenated before it (a common misconception)",
+)
 _UNTRAINED = (
     "The wrong order was never trained: its up-projection is the trained one wherever there is one, and random numbers of the "
-    "same spread where it reads the turned key or fills the columns that the turned key had."
+    "same spread where it reads the rotated key or fills the columns that the rotated key had."
 )
 _SHIFTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -47,7 +50,7 @@ _SHIFTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 class Shown:
     """One head of an MLA layer, the orders of putting its keys together (name -> order), all positions `shift` later."""
 
-    layer: Layer
+    layer: LayerInput
     orders: Mapping[str, Order]
     head: int
     shift: int
@@ -87,7 +90,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     return choices, notes
 
 
-def shown(layer: Layer, model: Model, head: int, shift: int, pieces: tuple[str, ...]) -> Shown:
+def shown(layer: LayerInput, model: Model, head: int, shift: int, pieces: tuple[str, ...]) -> Shown:
     """The layer with the paper's order of putting keys together and the often told one."""
     wrong = before_up_projection(mixing(mla_of(model.attention, model.title), layer.params))
     return Shown(layer, {_RIGHT: after_up_projection, _WRONG: wrong}, head, shift, pieces)
@@ -117,7 +120,7 @@ def _dimensions(shown: Shown, attention: MLA, look: Theme) -> None:
     st.caption(
         f"{rope} of {nope + rope} dimensions of a head's query and key carry position; the other {nope} come from the latents "
         f"and do not change, nor do values (largest change {largest_value:.1g}). The key's {rope} are the same for all heads: "
-        f"the cache keeps {attention.kv_lora_rank} + {rope} numbers a token."
+        f"the cache keeps {attention.kv_lora_rank} + {rope} values per token."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 from headlight.core.export.table import to_csv
-from headlight.core.lessons.turning import QueryKey, pair_numbers
+from headlight.core.lessons.rotation import QueryKey, pair_numbers
 from headlight.core.positions.rope import Layout
 from headlight.viz.figures import curves, pairings
 from headlight.viz.figures.positions.maps import thinned
@@ -15,7 +15,7 @@ from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
-    "Which two dimensions are turned together is a convention. **Half-split** pairs dimension j with j + r/2 (GPT-NeoX, "
+    "Which two dimensions are rotated together is a convention. **Half-split** pairs dimension j with j + r/2 (GPT-NeoX, "
     "transformers' Llama, Qwen, Mistral); **interleaved** pairs 2j with 2j + 1 (the paper, Meta's Llama code, GPT-J, DeepSeek)."
 )
 _NAMES: dict[str, Layout] = {"half-split": "half", "interleaved": "interleaved"}
@@ -31,7 +31,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         figure,
         "pairings",
         f"Pair numbers of dimensions 0 to 7. {told}.",
-        "The same colour and number: turned together.",
+        "The same colour and number: rotated together.",
     )
     choices, notes, found = positions_query.choose(choices)
     if found is None:
@@ -75,6 +75,6 @@ def _three(choices: Positions, qk: QueryKey, other: Layout, title: str, look: Th
     far = float((wrong.by_distance(choices.reach).sum(-1) - qk.by_distance(choices.reach).sum(-1)).abs().max())
     picture(
         figure, "layouts", f"The two curves agree at distance 0 and differ by up to {far:.3f}.",
-        "At distance 0 nothing is turned and both readings agree, so a wrong layout looks right at first. Farther off they "
+        "At distance 0 nothing is rotated and both readings agree, so a wrong layout looks right at first. Farther off they "
         f"part, by up to {far:.3f} here. Permuting the rows of both projections, as converters do, changes no score.",
     )  # fmt: skip

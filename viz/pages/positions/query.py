@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from headlight.core.errors import HeadlightError
 from headlight.core.examples import examples, locate
-from headlight.core.lessons.turning import QueryKey, of_run, unit
+from headlight.core.lessons.rotation import QueryKey, of_run, unit
 from headlight.core.types import Run
 from headlight.viz import store
 from headlight.viz.pages.explore import choices as view
@@ -24,7 +24,7 @@ def choose(choices: Positions) -> tuple[Positions, list[str], Found | None]:
     models, notes = rope_models(), []
     if choices.model not in models:
         notes.append(
-            f"The link's model does not turn its queries and keys, or is not here; showing {next(iter(models.values()))}."
+            f"The link's model does not rotate its queries and keys, or is not here; showing {next(iter(models.values()))}."
         )
         choices = replace(choices, model=next(iter(models)), layer=None, head=None)
     top = state.row("model")

@@ -7,8 +7,8 @@ from functools import partial
 
 import streamlit as st
 from headlight.core.export.table import to_csv
+from headlight.core.lessons.rotation import QueryKey
 from headlight.core.lessons.tables import wavelengths
-from headlight.core.lessons.turning import QueryKey
 from headlight.viz import store
 from headlight.viz.figures import curves, dials, signed_map
 from headlight.viz.figures.positions.dials import COLUMNS
@@ -19,7 +19,7 @@ from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (
-    "Nothing is added: each pair of dimensions of a query and of a key is turned by an angle, position times the pair's "
+    "Nothing is added: each pair of dimensions of a query and of a key is rotated by an angle, position times the pair's "
     "frequency (Su et al. 2021). Their dot product then depends on the distance between the two alone."
 )
 
@@ -183,10 +183,10 @@ def _times(ratio: float) -> str:
 
 def _code(choices: Positions, q_at: int, k_at: int) -> str:
     if choices.model == UNIT:
-        return f"from headlight.core.lessons import turning\nturning.unit(64).score({q_at}, {k_at})"
+        return f"from headlight.core.lessons import rotation\nrotation.unit(64).score({q_at}, {k_at})"
     return (
-        "from headlight import load_model, run\nfrom headlight.core.lessons import turning\n"
+        "from headlight import load_model, run\nfrom headlight.core.lessons import rotation\n"
         f"result = run(load_model({choices.model!r}), {choices.text!r})\n"
-        f"qk = turning.of_run(result, layer={choices.layer}, head={choices.head}, query={choices.query}, key={choices.key})\n"
+        f"qk = rotation.of_run(result, layer={choices.layer}, head={choices.head}, query={choices.query}, key={choices.key})\n"
         f"qk.score({q_at}, {k_at}), qk.by_distance({choices.reach}), qk.bound({choices.reach})"
     )

@@ -62,7 +62,7 @@ def _controls(choices: Positions) -> None:
 def _map(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # an array, whose type this room does not import
     rows, columns = thinned(table.shape[0]), thinned(table.shape[1], 256)
     figure = signed_map(
-        table[rows][:, columns], "The table: one row a position", axes=("dimension", "position"), legend="added", limit=1.0,
+        table[rows][:, columns], "The table: one row per position", axes=("dimension", "position"), legend="added", limit=1.0,
         across=columns, down=rows, theme=look,
     )  # fmt: skip
     thin = "" if len(rows) == len(table) else f" Every {rows[1]}th position is drawn."

@@ -18,9 +18,7 @@ class QualityChoices(Choices):
         "loss", among(MEASURES), always=True,
         refused=f"The link's measure is unknown; showing {MEASURES['loss'].title.lower()}.",
     )  # fmt: skip
-    model: str | None = choice(
-        None, among(SIBLINGS), refused="The link's model is none of the siblings, so none is marked."
-    )
+    model: str | None = choice(None, among(SIBLINGS), refused="The link's model isn't a sibling, so none is marked.")
 
 
 state = PageState("quality", QualityChoices, QualityChoices)

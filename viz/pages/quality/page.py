@@ -89,7 +89,7 @@ def _words(name: str, found: list[Quality]) -> str:
 def _table(found: list[Quality]) -> None:
     st.markdown("**All numbers**")
     rows = [
-        {"sibling": q.title, "numbers a token and layer": q.kept, "bytes a token, half precision": q.cached_bytes(),
+        {"sibling": q.title, "values per token per layer": q.kept, "bytes per token, half precision": q.cached_bytes(),
          "parameters": q.parameters}
         | {MEASURES[name].title: q.scores[name].value if name in q.scores else None for name in MEASURES}
         for q in found

@@ -11,7 +11,7 @@ _INTRO = (
     "come next in its own training. Beside it stands the sibling that was trained that way from the start and caches as much."
 )
 _CAVEAT = (
-    "Validation loss in nats a token on the text that no sibling was trained on; three seeds of MHA · RoPE have a standard "
+    "Validation loss in nats per token on the text that no sibling was trained on; three seeds of MHA · RoPE have a standard "
     "deviation of 0.006. The last column is the control: the same further steps, with their new warm-up, on the unconverted "
     "sibling. What it gains or loses is not due to the conversion."
 )
@@ -38,7 +38,7 @@ def _row(each: Healed) -> dict[str, str]:
     return {
         "sibling": SIBLINGS[each.source].title,
         "converted to": f"{each.conversion}, {name}",
-        "numbers a token and layer": f"{each.source_kept} → {each.kept}",
+        "values per token per layer": f"{each.source_kept} → {each.kept}",
         "as trained": f"{each.trained.validation:.3f}",
         "converted": f"{each.converted.validation:.3f}",
         f"healed, {each.steps} steps": f"{each.healed.validation:.3f}",

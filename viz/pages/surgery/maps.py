@@ -57,13 +57,13 @@ def _told(choices: SurgeryChoices, shown: Shown, before: Any, after: Any) -> str
         lead = "Largest change: "
     looks, at = (shorten(visible(shown.run.tokens.pieces[i]), 24) for i in (query, key))
     values = (float(each[query, key]) for each in (before, after))
-    told = [f"{value:.3f}" if value == value else "not allowed (it comes later)" for value in values]
+    told = [f"{value:.3f}" if value == value else "masked (it comes later)" for value in values]
     return f"{lead}“{looks}” looks at “{at}”: {told[0]} before, {told[1]} after."
 
 
 def _bars(choices: SurgeryChoices, shown: Shown, layer: int, head: int, look: Theme) -> None:
     scope = "all layers are converted" if choices.whole else "this layer alone is converted"
-    figure = head_bars(shown.apart.numpy(), "How far the heads went", chosen=head, theme=look)
+    figure = head_bars(shown.apart.numpy(), "Change per head", chosen=head, theme=look)
     told = ", ".join(f"head {i} {value:.3f}" for i, value in enumerate(shown.apart.tolist()))
     chart(
         figure, key_name="surgery_heads_apart", alt=f"Jensen-Shannon distance of each head to itself: {told}.",

@@ -38,7 +38,7 @@ def facts(shown: Shown) -> None:
         else f"{change:.3g} times as much"
     )
     st.markdown(
-        f"{badge} **{before:,} → {kept:,} numbers** cached a token and layer ({told}); in all {shown.model.n_layers} layers "
+        f"{badge} **{before:,} → {kept:,} numbers** cached per token per layer ({told}); in all {shown.model.n_layers} layers "
         f"{shown.cached_bytes(shown.source):,} → **{shown.cached_bytes(shown.new):,} bytes** a token in half precision."
         + ("" if shown.model.causal else f" {_ENCODER}")
     )
@@ -48,8 +48,8 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
     """Asks for what is not measured yet, and draws what is; while something is missing, it looks again by itself."""
     curves = curve_points(choices, shown.model)
     points = [shown.point, *(point for method in curves.values() for point in method)]
-    store.workshop().ask(points)
-    missing = any(store.workshop().result(point) is None for point in points)
+    store.conversions().ask(points)
+    missing = any(store.conversions().result(point) is None for point in points)
     st.markdown(f"#### Quality against cache: {markdown_text(shown.model.title)}")
     st.caption(markdown_text(_about(shown)))
     st.session_state[_WITH_PAGE] = True
@@ -57,9 +57,9 @@ def draw(choices: SurgeryChoices, shown: Shown, look: Theme) -> None:
 
 
 def _about(shown: Shown) -> str:
-    text, measure = held_out(), store.workshop().measure(shown.name)
+    text, measure = held_out(), store.conversions().measure(shown.name)
     what = (
-        f"Perplexity on {len(text.passages)} passages: exp of the mean cross-entropy a token."
+        f"Perplexity on {len(text.passages)} passages: exp of the mean cross-entropy per token."
         if measure == "perplexity"
         else f"Mean cosine between the embeddings of {len(text.sentences)} sentences before and after (mean pooling)."
     )
@@ -68,7 +68,7 @@ def _about(shown: Shown) -> str:
 
 def _measured(shown: Shown, curves: Mapping[str, Sequence[Point]], points: Sequence[Point], look: Theme) -> None:
     by_clock = not st.session_state.pop(_WITH_PAGE, False)
-    results = {point: store.workshop().result(point) for point in points}
+    results = {point: store.conversions().result(point) for point in points}
     there = {point: result for point, result in results.items() if result is not None}
     if by_clock and len(there) == len(results):
         # A run of the whole page alone stops the browser's clock; one of the part around this fragment does not.
@@ -83,7 +83,7 @@ def _measured(shown: Shown, curves: Mapping[str, Sequence[Point]], points: Seque
 
 
 def _verdict(shown: Shown, result: Result | None) -> None:
-    measure = store.workshop().measure(shown.name)
+    measure = store.conversions().measure(shown.name)
     if result is None:
         st.markdown("This setting: *being measured…*")
     elif result.failure:
@@ -108,14 +108,14 @@ def _number(value: float) -> str:
 def _curves(
     shown: Shown, curves: Mapping[str, Sequence[Point]], there: Mapping[Point, Result], look: Theme
 ) -> None:  # fmt: skip
-    measure = store.workshop().measure(shown.name)
+    measure = store.conversions().measure(shown.name)
     drawn = [
         curve
         for name in METHODS  # a method keeps its colour, whichever is on screen
         if name in curves and (curve := _curve(shown, name, curves[name], there)).cached
     ]
     if not drawn:
-        st.caption("The first points are on their way.")
+        st.caption("The first points are being measured.")
         return
     own = next((result.own for result in there.values() if not result.failure), None)
     here = there.get(shown.point)
@@ -130,7 +130,7 @@ def _curves(
     )
     chart(figure, key_name="surgery_curve", alt=alt, file_name="headlight-surgery-curve")
     if any(result.value > _WORST for result in there.values()):
-        st.caption(f"Perplexities above {_WORST:,.0f} are drawn there; hovering tells them.")
+        st.caption(f"Perplexities above {_WORST:,.0f} are drawn there; hover to read them.")
 
 
 def _curve(shown: Shown, name: str, points: Sequence[Point], there: Mapping[Point, Result]) -> Curve:
@@ -161,7 +161,7 @@ def _weighting(shown: Shown, curves: Mapping[str, Sequence[Point]], there: Mappi
     if len(pairs) < 3:
         st.caption("It is being measured…")
         return
-    less = store.workshop().measure(shown.name) == "perplexity"
+    less = store.conversions().measure(shown.name) == "perplexity"
     better = [(weighted < plain) if less else (weighted > plain) for _, plain, weighted in pairs]
     form = _number if less else "{:.4f}".format
     rows = [

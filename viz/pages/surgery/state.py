@@ -50,7 +50,7 @@ class Shown:
 
     @property
     def point(self) -> Point:
-        """As the workshop measures it."""
+        """As the conversion store measures it."""
         return Point(self.name, self.conversion, self.setting)
 
     def without_numbers(self) -> Shown:
@@ -60,7 +60,7 @@ class Shown:
         return replace(self, run=run, before=nothing, after=nothing)
 
     def cached_bytes(self, attention: Attention) -> int:
-        """Bytes cached a token in all layers, in half precision."""
+        """Bytes cached per token in all layers, in half precision."""
         return attention.cached_elements_per_token() * self.model.n_layers * 2
 
 
@@ -143,7 +143,7 @@ def _worth_seeing(choices: SurgeryChoices, run: Run) -> tuple[int, int]:
 def shown(choices: SurgeryChoices, model: Model, run: Run) -> Shown:
     """The layer on screen, converted now; the whole model behind it where all layers are asked for."""
     layer, setting = choices.layer or 0, choices.setting or 1
-    shop, conversion, bar = store.workshop(), choices.conversion, _Bar()
+    shop, conversion, bar = store.conversions(), choices.conversion, _Bar()
     if conversion.calibrated and not shop.calibrated(choices.model):
         shop.moments(choices.model, bar.show)
     converted = shop.layer(choices.model, conversion, setting, layer)

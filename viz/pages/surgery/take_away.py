@@ -26,7 +26,7 @@ def writes(choices: SurgeryChoices, shown: Shown) -> None:
         return
     with section:
         tokens = store.engine().tokens(shown.name, choices.text)
-        converted = store.workshop().model(shown.name, shown.conversion, shown.setting)
+        converted = store.conversions().model(shown.name, shown.conversion, shown.setting)
         for title, model in (("As trained", shown.model), ("Converted, all layers", converted)):
             continuation = Continuation(model, tokens)
             while len(continuation.steps) < _NEW and not continuation.full:
@@ -36,7 +36,7 @@ def writes(choices: SurgeryChoices, shown: Shown) -> None:
             st.text("".join(step.text for step in continuation.steps))
             st.caption(
                 f"The caches hold {decoder.nbytes:,} bytes for {decoder.length} tokens in {model.n_layers} layers (float32): "
-                f"{model.attention.cached_elements_per_token()} numbers a token and layer."
+                f"{model.attention.cached_elements_per_token()} values per token per layer."
             )
         st.caption("The likeliest token each time, with the real cache, 24 tokens.")
 
@@ -79,7 +79,7 @@ def _curves(choices: SurgeryChoices, shown: Shown) -> str:
     rows = []
     for name, points in curve_points(choices, shown.model).items():
         for point in points:
-            result = store.workshop().result(point)
+            result = store.conversions().result(point)
             if result is not None and not result.failure:
                 attention = point.conversion.attention(shown.source, point.setting)
                 exact = point.conversion.exact(shown.source, shown.model.position, point.setting)
@@ -87,7 +87,7 @@ def _curves(choices: SurgeryChoices, shown: Shown) -> str:
                 rows.append(
                     (METHODS[name].title, point.setting, kept, shown.cached_bytes(attention), result.value, exact)
                 )
-    return curve_csv(rows, store.workshop().measure(shown.name))
+    return curve_csv(rows, store.conversions().measure(shown.name))
 
 
 def _snippet(choices: SurgeryChoices, shown: Shown) -> str:
@@ -96,7 +96,7 @@ def _snippet(choices: SurgeryChoices, shown: Shown) -> str:
     moments = "second_moments(model, calibration().passages)" if conversion.calibrated else "None"
     return (
         "from headlight import load_model, run\n"
-        "from headlight.core.surgery.held_out import Yardstick, calibration, held_out\n"
+        "from headlight.core.surgery.held_out import Evaluation, calibration, held_out\n"
         f"from headlight.core.surgery import {type(conversion).__name__}\n"
         "from headlight.core.surgery.calibration import second_moments\n"
         "from headlight.core.surgery.whole import convert_model\n\n"
@@ -104,7 +104,7 @@ def _snippet(choices: SurgeryChoices, shown: Shown) -> str:
         f"converted = convert_model(model, {calls}, {shown.setting}, {moments})\n"
         f"result = run(converted, {choices.text!r}, layers=[{choices.layer}])  # all layers converted\n"
         f"result.layers[{choices.layer}].weights[{choices.head}]\n"
-        f"Yardstick.of(model, held_out()).value(converted)  # {store.workshop().measure(shown.name)}\n"
+        f"Evaluation.of(model, held_out()).value(converted)  # {store.conversions().measure(shown.name)}\n"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from headlight.core.attention import Attention
 from headlight.core.cache import KVCache
-from headlight.core.lessons.turned_keys import how_far, multiplications
+from headlight.core.lessons.rotated_keys import how_far, multiplications
 from headlight.core.memory.shape import CachePart
 from headlight.core.surgery.rotary import CHOICES
 from headlight.viz import store
@@ -53,7 +53,7 @@ def _rank(shown: Shown, rotated: CachePart | None) -> str:
     if rotated is not None:
         return (
             f"Of each key {rotated.width} of {source.head_dim} dimensions keep their rotation "
-            f"({source.n_kv_heads} × {rotated.width} = {rotated.elements} numbers a token); the other "
+            f"({source.n_kv_heads} × {rotated.width} = {rotated.elements} values per token); the other "
             f"{source.head_dim - rotated.width} lose it, so those parts of the scores no longer know how far apart two tokens "
             f"are. That is a loss at every rank, the full one ({full}) too. MHA2MLA and TransMLA train on afterwards."
         )
@@ -75,7 +75,7 @@ def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Attention, look
     cost = multiplications(attention)
     if attention.cache_row().part("rotated"):
         st.markdown(
-            "**It can be absorbed**: what is turned is not in the latent, so W^UK goes to the query's side and decoding "
+            "**It can be absorbed**: what is rotated is not in the latent, so W^UK goes to the query's side and decoding "
             f"attends in latent space. {_difference(choices, shown)} These dimensions were kept: {CHOICES[choices.choice]}."
         )
     elif attention.absorbs(shown.model.position):
@@ -90,7 +90,7 @@ def _absorbing(choices: SurgeryChoices, shown: Shown, attention: Attention, look
 
 def _difference(choices: SurgeryChoices, shown: Shown) -> str:
     attention, params = shown.converted.attention, shown.converted.params
-    h = store.workshop().inputs(shown.name, choices.text)[choices.layer or 0]
+    h = store.conversions().inputs(shown.name, choices.text)[choices.layer or 0]
     p = attention.project(h, params, shown.model.position, KVCache())
     weights, _ = attention.absorbed(p.q, p.cache, p.q_pos, p.position, params)
     apart = float((weights - attention.rows(p, slice(None))).abs().max())
@@ -104,12 +104,12 @@ def _not_absorbable(
     apart = how_far(attention, shown.converted.params, shown.model.position, head, far).cpu().numpy()
     words, picture = st.columns([1, 1], gap="medium")
     words.markdown(
-        "**It cannot be absorbed.** Keys are expanded from the latent, then turned by RoPE (exact at full rank). The score is "
+        "**It cannot be absorbed.** Keys are expanded from the latent, then rotated by RoPE (exact at full rank). The score is "
         r"$h_t^\top\, W_Q^\top R_{u-t} W^{UK}\, c_u$: between the input and the latent stands another matrix for every "
         "distance. Absorbing would need one for all. "
         f"In head {head} of this layer the matrix for the token just before differs from the one for the token itself by "
         f"{apart[1]:.0%} of its size, 8 tokens back by {apart[8]:.0%}, {_FAR} back by {apart[_FAR]:.0%}. "
-        f"So every step expands all that is remembered: {cost['expanded']:,} multiplications a remembered token and layer, "
+        f"So every step expands all that is remembered: {cost['expanded']:,} multiplications per remembered token per layer, "
         f"where attending in latent space would take {cost['absorbed']:,}. Less is kept, more is computed."
     )
     figure = curves(

@@ -18,7 +18,7 @@ MAX_SEED = 999_999
 
 
 def _number(default: int | None, most: int, **more: Any) -> Any:
-    refused = f"The link's {{name}} is no whole number from 0 to {most:,}, so it was chosen for you."
+    refused = f"The link's {{name}} isn't a whole number from 0 to {most:,}; using the default."
     return choice(default, whole(0, most), refused=refused, **more)
 
 
@@ -41,7 +41,7 @@ class WatchChoices(Choices):
     layer: int | None = _number(None, 10_000)
     head: int | None = _number(None, 10_000)
     temperature: float = choice(
-        0.0, _temperature, refused=f"The link's temperature is no number from 0 to {MAX_TEMPERATURE:g}; it is 0 here."
+        0.0, _temperature, refused=f"The link's temperature isn't a number from 0 to {MAX_TEMPERATURE:g}; it is 0 here."
     )
     seed: int = _number(0, MAX_SEED, always=True, when=lambda choices: choices.temperature > 0)
 

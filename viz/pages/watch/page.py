@@ -230,7 +230,7 @@ def _memory(continuation: Continuation, model: Model, look: Theme) -> None:
     room = max(64, 2 ** (tokens - 1).bit_length())
     chart(
         cache_growth(held, tokens - len(held) + 1, others, room=room, theme=look), key_name="watch_cache",
-        alt=f"The caches hold {held[-1]:,} bytes; " + ", ".join(f"{n} keeps {b:,} bytes a token" for n, b in others.items()),
+        alt=f"The caches hold {held[-1]:,} bytes; " + ", ".join(f"{n} keeps {b:,} bytes per token" for n, b in others.items()),
     )  # fmt: skip
     st.caption(
         "Points: bytes of the tensors really held (float32). Lines: what each variant keeps with the same heads."

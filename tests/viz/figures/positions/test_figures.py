@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from headlight.core.lessons import penalty, tables, turning
+from headlight.core.lessons import penalty, rotation, tables
 from headlight.viz.figures import curves, dials, dimension_bars, pairings, signed_map
 from headlight.viz.figures.positions.dials import COLUMNS, short
 from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.theme import DARK, LIGHT
 
-QK = turning.unit(22, 50.0)
+QK = rotation.unit(22, 50.0)
 
 
 def drawn_dials(q_at: int = 9, k_at: int = 2, **more):
@@ -106,7 +106,7 @@ def test_bars_part_dimensions_with_and_without_position_by_colour() -> None:
 
 
 def test_pairings_show_each_dimensions_pair() -> None:
-    layouts = {name: turning.pair_numbers(6, name).numpy() for name in ("half", "interleaved")}
+    layouts = {name: rotation.pair_numbers(6, name).numpy() for name in ("half", "interleaved")}
     figure = pairings(layouts, "pairs")
     np.testing.assert_array_equal(figure.data[0].z, [[0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 2, 2]])
     assert figure.layout.yaxis.ticktext == ("half", "interleaved")

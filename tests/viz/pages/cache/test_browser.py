@@ -67,7 +67,7 @@ def test_another_batch_moves_the_points_on_the_roof_when_projections_count(open_
 def test_the_bits_slider_moves_the_claim(open_page: Opener) -> None:
     page = opened(open_page, "claim")
     np.testing.assert_allclose(drawn(page, "figure_claim", 0, "x"), [step.bytes for step in steps()])
-    page.get_by_role("slider", name="Bits a number, DeepSeek-V2").press("ArrowRight")
+    page.get_by_role("slider", name="Bits per value, DeepSeek-V2").press("ArrowRight")
     until(page, f"{plot('figure_claim')}._fullData[0].x[3] === {steps(16, 8)[3].bytes}")
     expect(page.get_by_text("91.1% less")).to_be_visible()
 
@@ -123,8 +123,8 @@ def test_the_numbers_can_be_taken_away(open_page: Opener) -> None:
         page.get_by_role("button", name="Decode cost (CSV)").click()
     table = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
     found = [way.cost(4096) for way in ways(V3, 8).values()]
-    assert [float(row["cache bytes a layer"]) for row in table] == [cost.cache_bytes for cost in found]
-    assert [int(row["operations a layer"]) for row in table] == [cost.flops for cost in found]
+    assert [float(row["cache bytes per layer"]) for row in table] == [cost.cache_bytes for cost in found]
+    assert [int(row["operations per layer"]) for row in table] == [cost.flops for cost in found]
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -48,9 +48,7 @@ def test_every_choice_has_a_place_in_the_link() -> None:
 def test_what_is_no_such_thing_is_noted_and_left_as_it_was(name: str, value: str) -> None:
     back, notes = CacheChoices.parse({name: value}, CacheChoices("x"))
     assert back == CacheChoices("x")
-    assert notes == [
-        f"The link's {name.partition('_')[2].replace('_', ' ')} is none that can be shown; it was chosen for you."
-    ]
+    assert notes == [f"The link's {name.partition('_')[2].replace('_', ' ')} isn't valid here; using the default."]
 
 
 def test_rules_of_links() -> None:

@@ -148,7 +148,7 @@ def test_a_compressed_cache_has_no_other_form_and_says_so() -> None:
 
 def test_what_is_kept_beside_the_cache_is_told() -> None:
     told = words(fine(page(section="models", models_names="deepseek-v3-2-671b.qwen3-next-80b-a3b")))
-    assert "128 more numbers a token and layer, 511.7 MB here" in told
+    assert "128 more values per token per layer, 511.7 MB here" in told
     assert "36 of 48 layers keep nothing that grows" in told
 
 

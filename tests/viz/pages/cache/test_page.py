@@ -134,7 +134,7 @@ def test_a_second_visitor_is_told_to_wait_and_cancel_ends_it() -> None:
 
 def test_the_claim_is_computed_and_follows_its_bits() -> None:
     app = fine(page(section="claim"))
-    assert "**82.2% less**: 194,560 numbers a token become 34,560" in words(app)
+    assert "**82.2% less**: 194,560 values per token become 34,560" in words(app)
     assert "**93.3% less** with 16 bits against 6. That is the published number." in words(app)
     app.select_slider(key="cache_claim_after").set_value(16).run()
     found = steps(16, 16)
@@ -158,7 +158,7 @@ def test_decode_cost_is_what_core_counts() -> None:
     for name, way in ways(shape, 8).items():
         cost, row = way.cost(131_072), rows(app)[way.title]
         assert row["bytes"] == decimal(cost.traffic() * 61) and row["operations"] == flop(cost.flops * 61), name
-        assert row["operations a byte"] == f"{cost.intensity():.4g}" and row["bound by"] == h800.bound(cost)
+        assert row["operations per byte"] == f"{cost.intensity():.4g}" and row["bound by"] == h800.bound(cost)
     assert rows(app)["MLA absorbed"]["bytes"] == "9.211 GB" and rows(app)["MLA absorbed"]["cache"] == "9.211 GB"
 
 
@@ -229,7 +229,7 @@ def test_the_notebooks_lines_run_and_give_what_is_on_screen(section: str, name: 
         traffic, operations, seconds = result["gqa"]
         row = rows(app)["GQA, 8 KV heads"]
         assert (row["bytes"], row["operations"]) == (decimal(traffic * 28 / 4), flop(operations * 28 / 4))
-        assert row["tokens a second"] == f"{4 / (seconds * 28):,.3g}"
+        assert row["tokens per second"] == f"{4 / (seconds * 28):,.3g}"
 
 
 def test_without_models_the_section_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

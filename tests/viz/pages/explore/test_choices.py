@@ -52,7 +52,7 @@ def test_an_empty_link_is_the_fallback_with_its_choices_open():
 def test_a_number_that_is_none_is_noted_and_left_open(name, value):
     view, notes = Choices.parse({name: value}, FALLBACK)
     assert getattr(view, name) is None
-    assert notes == [f"The link's {name} is not a number, so it was chosen for you."]
+    assert notes == [f"The link's {name} isn't a number; using the default."]
 
 
 def test_an_unknown_measure_is_noted_and_the_fallback_taken():

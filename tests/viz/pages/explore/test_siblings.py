@@ -37,5 +37,5 @@ def test_a_switch_keeps_layer_head_and_token_and_says_what_changed() -> None:
     assert {k: app.query_params[k] for k in ("model", "layer", "head", "query", "key")} == {
         "model": "gqa-rope", "layer": "2", "head": "1", "query": "5", "key": "3",
     }  # fmt: skip
-    line = next(c.value for c in app.caption if "numbers a token and layer" in c.value)
+    line = next(c.value for c in app.caption if "values per token per layer" in c.value)
     assert "GQA · RoPE keeps 128 numbers" in line and "before, MHA · RoPE: 384 numbers" in line

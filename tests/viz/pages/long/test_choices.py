@@ -1,4 +1,4 @@
-"""Long texts' choices, links and grains; what its browser-side parts are handed and what they may answer; the desk."""
+"""Long texts' choices, links and grains; what its browser-side parts are handed and what they may answer; the readings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headlight.core.errors import BusyError, InputError
 from headlight.core.long.pooling import Region, pool
 from headlight.core.long.reading import read
 from headlight.core.serving.engine import Engine
-from headlight.core.serving.readings import Desk
+from headlight.core.serving.readings import ReadingStore
 from headlight.core.settings import Caches, Requests, Settings
 from headlight.viz.components.deep_map import STEPS, Tile, _moved, _planes, codes
 from headlight.viz.figures import tiles as long_maps
@@ -145,35 +145,35 @@ def kept():
     engine = Engine("cpu")
     model = engine.model("gqa-rope")
     reading = read(model, model.tokens(TEXT))
-    return Desk(engine), "key", reading
+    return ReadingStore(engine), "key", reading
 
 
 def test_tiles_rows_and_small_maps_are_the_models_weights(kept) -> None:
-    desk, key, reading = kept
+    readings, key, reading = kept
     weights = run(reading.model, reading.tokens).layers[2].weights
     n = len(reading.tokens)
-    made = long_maps.tile(desk, key, reading, 2, 4, (0, n, 0, n), 5, "largest")
+    made = long_maps.tile(readings, key, reading, 2, 4, (0, n, 0, n), 5, "largest")
     expected = pool(reading.model.attention, reading.projections(2), Region((0, n), (0, n), 5), [4])
     np.testing.assert_allclose(made.values, expected.largest[0], atol=1e-6)
     query, key_at = made.strongest[..., 0], made.strongest[..., 1]
     np.testing.assert_allclose(weights[4].numpy()[query, key_at][made.allowed], made.values[made.allowed], atol=1e-6)
-    share = long_maps.tile(desk, key, reading, 2, 4, (0, n, 0, n), 5, "mass")
+    share = long_maps.tile(readings, key, reading, 2, 4, (0, n, 0, n), 5, "mass")
     np.testing.assert_allclose(share.values.sum(-1), 1, atol=1e-5)
-    row, allowed = long_maps.one(desk, key, reading, 2, 4, 50, "at")
+    row, allowed = long_maps.one(readings, key, reading, 2, 4, 50, "at")
     np.testing.assert_allclose(row, weights[4, 50], atol=1e-6)
     assert allowed.tolist() == [u <= 50 for u in range(n)]
-    column, allowed = long_maps.one(desk, key, reading, 2, 4, 50, "by")
+    column, allowed = long_maps.one(readings, key, reading, 2, 4, 50, "by")
     np.testing.assert_allclose(column, weights[4, :, 50], atol=1e-6)
     assert allowed.tolist() == [t >= 50 for t in range(n)]
-    small, _ = long_maps.small_maps(desk, key, reading, 2, "largest")
+    small, _ = long_maps.small_maps(readings, key, reading, 2, "largest")
     assert small.shape[0] == 6 and max(small.shape[1:]) <= long_maps.SMALL
     np.testing.assert_allclose(small.max((1, 2)), weights.amax((1, 2)), atol=1e-6)
 
 
 def test_the_overview_is_the_same_map_coarser(kept) -> None:
-    desk, key, reading = kept
+    readings, key, reading = kept
     n = len(reading.tokens)
-    fine = long_maps.tile(desk, key, reading, 1, 0, (0, n, 0, n), 1, "largest")
+    fine = long_maps.tile(readings, key, reading, 1, 0, (0, n, 0, n), 1, "largest")
     coarse = long_maps.overview(fine)
     assert max(coarse.values.shape) <= long_maps.OVERVIEW and coarse.values.max() == fine.values.max()
     assert coarse.cell == 1 or coarse.values[0, 0] == fine.values[: coarse.cell, : coarse.cell].max()
@@ -185,68 +185,68 @@ def test_ramp_places_are_those_of_the_browser() -> None:
     assert long_maps.ramp_places(values, "linear").tolist() == [0, 0, 3, 26, 255]
 
 
-def finished(desk: Desk, name: str, text: str, visitor: str):
-    tokens = desk._engine.model(name).tokens(text)
-    job = desk.read(name, tokens, visitor)
+def finished(readings: ReadingStore, name: str, text: str, visitor: str):
+    tokens = readings._engine.model(name).tokens(text)
+    job = readings.read(name, tokens, visitor)
     job.join(60.0)
-    return desk.key(name, tokens), job
+    return readings.key(name, tokens), job
 
 
 def test_two_visitors_share_one_reading_of_one_text() -> None:
-    desk = Desk(Engine("cpu"))
-    tokens = desk._engine.model("gqa-rope").tokens(TEXT)
-    one, other = desk.read("gqa-rope", tokens, "me"), desk.read("gqa-rope", tokens, "you")
+    readings = ReadingStore(Engine("cpu"))
+    tokens = readings._engine.model("gqa-rope").tokens(TEXT)
+    one, other = readings.read("gqa-rope", tokens, "me"), readings.read("gqa-rope", tokens, "you")
     one.join(60.0)
-    assert one is other and desk.reading(desk.key("gqa-rope", tokens)) is not None
+    assert one is other and readings.reading(readings.key("gqa-rope", tokens)) is not None
 
 
 def test_readings_are_kept_within_their_bytes_and_the_oldest_goes() -> None:
     model = Engine("cpu").model("gqa-rope")
-    size = read(model, model.tokens(TEXT)).shelf.nbytes
-    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(readings=2 * size + 100))))
-    keys = [finished(desk, "gqa-rope", text, "me")[0] for text in (TEXT, "a" + TEXT[1:], "A" + TEXT[1:])]
-    there = [desk.reading(key) is not None for key in keys]
+    size = read(model, model.tokens(TEXT)).activations.nbytes
+    readings = ReadingStore(Engine("cpu", settings=Settings(caches=Caches(readings=2 * size + 100))))
+    keys = [finished(readings, "gqa-rope", text, "me")[0] for text in (TEXT, "a" + TEXT[1:], "A" + TEXT[1:])]
+    there = [readings.reading(key) is not None for key in keys]
     assert there[0] is False and there[2] is True
 
 
 def test_a_text_that_would_not_fit_is_refused() -> None:
-    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(readings=1000))))
+    readings = ReadingStore(Engine("cpu", settings=Settings(caches=Caches(readings=1000))))
     with pytest.raises(InputError, match=r"would keep [0-9,]+ bytes; 1,000 are the limit"):
-        finished(desk, "gqa-rope", TEXT, "me")
+        finished(readings, "gqa-rope", TEXT, "me")
 
 
 def test_too_many_texts_at_once_wait() -> None:
-    desk = Desk(Engine("cpu", settings=Settings(requests=Requests(documents=1))))
-    model = desk._engine.model("gqa-rope")
-    with desk.turn():  # nobody gets on meanwhile
-        job = desk.read("gqa-rope", model.tokens(TEXT), "me")
+    readings = ReadingStore(Engine("cpu", settings=Settings(requests=Requests(documents=1))))
+    model = readings._engine.model("gqa-rope")
+    with readings.turn():  # nobody gets on meanwhile
+        job = readings.read("gqa-rope", model.tokens(TEXT), "me")
         with pytest.raises(BusyError, match="1 long texts are being read just now"):
-            desk.read("gqa-rope", model.tokens("another " + TEXT), "you")
+            readings.read("gqa-rope", model.tokens("another " + TEXT), "you")
         job.give_up("me")
     job.join(60.0)
     assert job.stopped and not job.running
-    finished(desk, "gqa-rope", "another " + TEXT, "you")
+    finished(readings, "gqa-rope", "another " + TEXT, "you")
 
 
 def test_a_given_up_text_is_read_anew_by_the_next_visitor() -> None:
-    desk = Desk(Engine("cpu"))
-    tokens = desk._engine.model("gqa-rope").tokens(TEXT)
-    with desk.turn():
-        first = desk.read("gqa-rope", tokens, "me")
+    readings = ReadingStore(Engine("cpu"))
+    tokens = readings._engine.model("gqa-rope").tokens(TEXT)
+    with readings.turn():
+        first = readings.read("gqa-rope", tokens, "me")
         first.give_up("me")
     first.join(60.0)
-    assert first.stopped and desk.reading(desk.key("gqa-rope", tokens)) is None
-    _, second = finished(desk, "gqa-rope", TEXT, "you")
-    assert second is not first and desk.reading(desk.key("gqa-rope", tokens)) is not None
+    assert first.stopped and readings.reading(readings.key("gqa-rope", tokens)) is None
+    _, second = finished(readings, "gqa-rope", TEXT, "you")
+    assert second is not first and readings.reading(readings.key("gqa-rope", tokens)) is not None
 
 
 def test_what_is_made_is_made_once_and_forgotten_when_too_much() -> None:
-    desk = Desk(Engine("cpu", settings=Settings(caches=Caches(maps=100))))
+    readings = ReadingStore(Engine("cpu", settings=Settings(caches=Caches(maps=100))))
     made = []
 
     def make(n: int):
-        return desk.made((n,), lambda t: t.nbytes, lambda: made.append(n) or torch.zeros(n, dtype=torch.uint8))
+        return readings.made((n,), lambda t: t.nbytes, lambda: made.append(n) or torch.zeros(n, dtype=torch.uint8))
 
     for n in (60, 60, 50, 60, 200, 200):
         make(n)
-    assert made == [60, 50, 60, 200, 200] and desk.knows((60,)) and not desk.knows((200,))
+    assert made == [60, 50, 60, 200, 200] and readings.knows((60,)) and not readings.knows((200,))

@@ -31,8 +31,8 @@ def opened(**link: str) -> AppTest:
 
 def read(app: AppTest) -> AppTest:
     """Lets the reading under way come to its end, and shows it."""
-    desk = store.desk()
-    for job in list(desk._jobs.values()):
+    readings = store.readings()
+    for job in list(readings._jobs.values()):
         job.join(100.0)
     return app.run()
 
@@ -61,7 +61,7 @@ def test_a_link_opens_its_text_model_layer_and_head() -> None:
 
 def test_layers_and_heads_need_no_second_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     app = page(pasted="A unique text of its own. " + TEXT)
-    monkeypatch.setattr(type(store.desk()), "read", lambda *a: pytest.fail("it was read again"))
+    monkeypatch.setattr(type(store.readings()), "read", lambda *a: pytest.fail("it was read again"))
     fine(app.slider(key="long_layer").set_value(0).run())
     fine(app.slider(key="long_head").set_value(3).run())
     fine(app.segmented_control(key="long_looks").set_value("by").run())
@@ -69,13 +69,13 @@ def test_layers_and_heads_need_no_second_reading(monkeypatch: pytest.MonkeyPatch
 
 
 def test_while_it_is_read_there_is_progress_and_cancel_stops_it() -> None:
-    desk = store.desk()
+    readings = store.readings()
     store.model("gqa-rope")
-    with desk.turn():  # nothing gets on meanwhile
+    with readings.turn():  # nothing gets on meanwhile
         app = opened(pasted="Stopped in the middle. " + TEXT)
         assert not app.exception
         assert app.button(key="long_cancel").label == "Cancel"
-        job = next(job for job in desk._jobs.values() if job.running)
+        job = next(job for job in readings._jobs.values() if job.running)
         app.button(key="long_cancel").click().run()
     job.join(60.0)
     assert job.stopped and not job.running
@@ -87,11 +87,11 @@ def test_while_it_is_read_there_is_progress_and_cancel_stops_it() -> None:
 
 
 def test_another_text_gives_up_the_one_before() -> None:
-    desk = store.desk()
+    readings = store.readings()
     store.model("gqa-rope")
-    with desk.turn():
+    with readings.turn():
         app = opened(pasted="Left for another one. " + TEXT)
-        job = next(job for job in desk._jobs.values() if job.running)
+        job = next(job for job in readings._jobs.values() if job.running)
         app.selectbox(key="long_example").set_value("giant").run()
     job.join(60.0)
     assert job.stopped
@@ -211,9 +211,9 @@ def test_without_any_model_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch
 
 def test_two_visitors_read_two_texts_at_once() -> None:
     store.model("gqa-rope")
-    with store.desk().turn():
+    with store.readings().turn():
         one, other = opened(pasted="One visitor. " + TEXT), opened(pasted="Another visitor. " + TEXT)
-        assert sum(job.running for job in store.desk()._jobs.values()) == 2
+        assert sum(job.running for job in store.readings()._jobs.values()) == 2
         assert not one.exception and not other.exception
     for app in (one, other):
         fine(read(app))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from headlight.core.lessons import tables, turning
+from headlight.core.lessons import rotation, tables
 from headlight.viz.pages.positions.choices import SECTIONS
 from playwright.sync_api import Page, expect
 
@@ -44,7 +44,7 @@ def drawn(page: Page, key: str, trace: int, axis: str = "y") -> np.ndarray:
 
 def test_a_slider_moves_the_dials_and_the_point_on_the_curve_and_back_undoes(open_page: Opener, smollm2) -> None:
     page = opened(open_page, "rope", **HEAD)
-    qk = turning.of_run(run(smollm2, TEXT), 5, 4, 6, 1)
+    qk = rotation.of_run(run(smollm2, TEXT), 5, 4, 6, 1)
     np.testing.assert_allclose(drawn(page, "figure_score", 0), qk.by_distance(128).sum(-1).numpy(), atol=1e-3)
     page.get_by_role("slider", name="Query at position").press("ArrowRight")
     until(page, f"{plot('figure_score')}._fullData[1].x[0] === 6")
@@ -77,7 +77,7 @@ def test_a_click_on_a_dial_draws_its_pair(open_page: Opener, smollm2) -> None:
     page.mouse.click(*page.evaluate(place))
     page.wait_for_url(re.compile("pair=10"))
     until(page, f"{plot('figure_score')}._fullData[1].name === 'pair 10 alone'")
-    expected = turning.of_run(run(smollm2, TEXT), 5, 4, 6, 1).by_distance(128)[:, 10].numpy()
+    expected = rotation.of_run(run(smollm2, TEXT), 5, 4, 6, 1).by_distance(128)[:, 10].numpy()
     np.testing.assert_allclose(drawn(page, "figure_score", 1), expected, atol=1e-4)
 
 

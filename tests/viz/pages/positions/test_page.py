@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 
 import pytest
-from headlight.core.lessons import turning
+from headlight.core.lessons import rotation
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS, ModelRow
 from headlight.viz.pages.positions.choices import SECTIONS, Positions
@@ -81,7 +81,7 @@ def test_moved_together_the_score_stays_and_apart_it_moves(smollm2: Model) -> No
     }  # fmt: skip
     app.toggle(key="positions_together").set_value(False).run()
     app.slider(key="positions_k_at").set_value(120).run()
-    qk = turning.of_run(run(smollm2, TEXT), 5, 4, 6, 1)
+    qk = rotation.of_run(run(smollm2, TEXT), 5, 4, 6, 1)
     assert score(app) == pytest.approx(qk.score(200, 120), abs=1e-3) and score(app) != before
     fine(app.button(key="positions_back").click().run())
     assert score(app) == before and "q_at" not in app.query_params
@@ -92,7 +92,7 @@ def test_two_equal_vectors_need_no_model() -> None:
     assert score(app) == 1.0
     app.select_slider(key="positions_theta").set_value(100).run()
     app.slider(key="positions_k_at").set_value(33).run()
-    assert score(app) == pytest.approx(turning.unit(64, 100.0).score(7, 0), abs=1e-4)
+    assert score(app) == pytest.approx(rotation.unit(64, 100.0).score(7, 0), abs=1e-4)
 
 
 def test_other_tokens_start_where_they_stand() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from headlight.core.surgery import JointSVD, MeanPooling
 from headlight.core.surgery.calibration import inputs
-from headlight.core.surgery.held_out import Yardstick, held_out
+from headlight.core.surgery.held_out import Evaluation, held_out
 from headlight.core.surgery.whole import convert_model, distances, layer_of, weights_of
 from playwright.sync_api import Page, expect
 from safetensors.numpy import load
@@ -75,16 +75,16 @@ def test_a_click_on_a_bar_shows_its_head_and_one_on_a_cell_reads_it_out(open_pag
 def test_the_curve_arrives_by_itself_and_is_what_the_yardstick_says(open_page: Opener) -> None:
     page = open_page(**LINK | {"model": "gqa-rope", "method": "mean", "layer": 1, "heads": 1})
     model = load_model("gqa-rope", "cpu")
-    yardstick = Yardstick.of(model, held_out())
-    value = yardstick.value(convert_model(model, MeanPooling(), 1))
-    expect(page.get_by_text(f"perplexity {yardstick.own:.2f} → {value:.2f}")).to_be_visible()
+    evaluation = Evaluation.of(model, held_out())
+    value = evaluation.value(convert_model(model, MeanPooling(), 1))
+    expect(page.get_by_text(f"perplexity {evaluation.own:.2f} → {value:.2f}")).to_be_visible()
     expect(page.get_by_text("Measuring in the background")).to_have_count(0, timeout=180_000)
     here = f"{plot('surgery_curve')}._fullData.find(each => each.name === 'on screen')"
     until(page, f"Math.abs({here}.y[0] - {value}) < 0.01")
     assert page.evaluate(f"{here}.x[0]") == 64 * 4 * 2
     points = f"{plot('surgery_curve')}._fullData.find(each => each.name === 'Latent by SVD')"
     exact = page.evaluate(f"Array.from({points}.y).at(-1)")
-    assert exact == pytest.approx(yardstick.own, rel=1e-4)
+    assert exact == pytest.approx(evaluation.own, rel=1e-4)
 
 
 QUIET = "performance.now() - window.lastSent > 5000"  # three looks' time

@@ -35,7 +35,7 @@ def test_a_link_names_text_model_and_method_and_leaves_out_what_is_as_at_first()
 def test_what_is_no_such_thing_is_told_and_chosen(name, value, told):
     choices, notes = SurgeryChoices.parse({name: value}, PLAIN)
     assert choices == PLAIN
-    assert notes == [f"The link's {told} is none that can be shown; it was chosen for you."]
+    assert notes == [f"The link's {told} isn't valid here; using the default."]
 
 
 def test_the_numbers_of_another_model_are_not_taken_along():

@@ -1,7 +1,7 @@
 """What is kept of a long text: what each layer's attention read, in a file that goes when nobody holds it any more.
 
 Keys and queries of a layer are one projection away from there (`Attention.project`), and this is smaller than both: d_model
-numbers a token and layer. SmolLM2 keeps 566 MB of 8,192 tokens, which would be too much memory for a few visitors at once;
+values per token per layer. SmolLM2 keeps 566 MB of 8,192 tokens, which would be too much memory for a few visitors at once;
 on disk (and in the system's file cache, as long as nothing else needs the memory) a layer is read in some milliseconds.
 """
 
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Shelf:
+class ActivationStore:
     """(n_layers, length, d_model) numbers on disk, written in parts and read a layer at a time.
 
     folder: where the file goes, None for the system's place for temporary files; it has no name there, so that nobody else
@@ -29,7 +29,7 @@ class Shelf:
     ) -> None:
         self._shape, self._dtype = (n_layers, length, d_model), dtype
         try:
-            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed with the shelf
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed with the activations
         except OSError as error:
             raise InputError(f"what is read cannot be kept ({error.strerror})") from error
 

@@ -106,12 +106,12 @@ def unit(dim: int = 64, theta: float = 10_000.0) -> QueryKey:
 def of_run(run: Run, layer: int, head: int, query: int, key: int) -> QueryKey:
     """The query and key of two tokens in one head, turned back to where they have no position.
 
-    They are turned back by the very angles that turned them, then kept in float64. Raises InputError for a model without
+    They are rotated back by the very angles that turned them, then kept in float64. Raises InputError for a model without
     RoPE.
     """
     p = run.layers.projections(layer)
     if not isinstance(p.position, RoPE):
-        raise InputError(f"{run.model} does not turn its queries and keys")
+        raise InputError(f"{run.model} does not rotate its queries and keys")
     group = p.q.shape[0] // p.k.shape[0]
     q, k = (t.detach().cpu().double() for t in (p.q[head, query], p.k[head // group, key]))
     width, rope = len(q), p.position

@@ -23,7 +23,7 @@ _SLAB = 256  # query rows at a time where fused attention cannot be used
 
 
 @dataclass(frozen=True, eq=False)
-class Handed:
+class CapturedCall:
     """One layer's queries, keys and values, in the shapes of `headlight.core.types`, and the rules of its softmax.
 
     mask (q_len, kv_len): True where a query may look, None where all may; causal: None stands for the causal triangle;
@@ -108,24 +108,24 @@ class Handed:
 
 
 @dataclass(frozen=True, eq=False)
-class HandedLayer:
+class CapturedLayer:
     """A layer as `headlight.core.types.Traces` asks for it: its trace, or some rows. out (q_len, d_model): what the layer's
     attention module returned, after its output projection where that is part of the module."""
 
-    handed: Handed
+    call: CapturedCall
     out: Float[Tensor, "q_len d_model"]
 
     def trace(self, p: Projections, params: Mapping[str, Tensor]) -> Trace:
         """Every number of the layer, weights exact."""
-        handed, mask = self.handed, self.handed.allowed()
-        scores = handed.scores(slice(None))
-        weights = handed.softmax(scores, mask)
+        call, mask = self.call, self.call.allowed()
+        scores = call.scores(slice(None))
+        weights = call.softmax(scores, mask)
         return Trace(
-            q=handed.q, k=handed.k, v=handed.v, scores=scores, weights=weights, mask=mask,
-            heads=weights @ handed.each_head(handed.v), out=self.out, scale=handed.scale, cache=p.cache, projections=p.steps,
-            bias=handed.bias, softcap=handed.softcap, sinks=handed.sinks,
+            q=call.q, k=call.k, v=call.v, scores=scores, weights=weights, mask=mask,
+            heads=weights @ call.each_head(call.v), out=self.out, scale=call.scale, cache=p.cache, projections=p.steps,
+            bias=call.bias, softcap=call.softcap, sinks=call.sinks,
         )  # fmt: skip
 
     def rows(self, p: Projections, queries: slice) -> Float[Tensor, "n_heads q_len kv_len"]:
         """Rows of the trace's weights, at the cost of those rows."""
-        return self.handed.weights(queries)
+        return self.call.weights(queries)
