@@ -13,8 +13,9 @@ import argparse
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from headlight.core.checkpoints import variant
@@ -56,12 +57,13 @@ def _started(it: Recipe, teacher: Model) -> Start:
     return it.start(teacher, second_moments(teacher, text))
 
 
-def _kept(path: Path, make):
+def _kept(path: Path, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     if not path.exists():
         buffer = io.BytesIO()
         torch.save(dict(make()), buffer)
         files.write(path, buffer.getvalue())
-    return torch.load(path, weights_only=False)
+    # Ours, with dataclasses of core in it: the folder is the one that this command writes.
+    return dict(torch.load(path, weights_only=False))
 
 
 def distil(run: Run, constant: int, decay: int, resume: bool) -> State:

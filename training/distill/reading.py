@@ -66,8 +66,9 @@ def rows(model: Model, path: Path, length: int, together: int, steps: int) -> Re
 def sentences(model: Model, path: Path, length: int, tokens: int, steps: int) -> Reading:
     """For encoders: one to three sentences a text, of at most `length` tokens, batched with others as long, some `tokens` a
     batch."""
-    source, found = corpus.read(path), []
-    buckets: dict[int, list[list[int]]] = {}  # length -> texts of that length
+    source = corpus.read(path)
+    buckets: dict[int, list[tuple[int, ...]]] = {}
+    found: list[Tensor] = []
     chunks, dice = Chunks(source.documents), random.Random(SEED)
     for text in _few_sentences(chunks, dice):
         ids = model.tokenizer.encode(text).ids
