@@ -63,6 +63,7 @@ def declared(kind: type[Choices]) -> dict[str, Choice]:
     return {name: each.metadata["choice"] for name, each in every if "choice" in each.metadata}
 
 
+@dataclass(frozen=True)
 class Choices:
     """What a visitor has chosen on one page: the base of a frozen dataclass whose fields are declared with `choice`."""
 
@@ -72,7 +73,7 @@ class Choices:
         stated = [(name, each, link[at]) for name, each, at in _parameters(cls) if at in link]
         read = [(name, each, each.rule(text)) for name, each, text in stated if each.rule]
         notes = [each.refused.format(name=each.name or _called(name)) for name, each, value in read if value is None]
-        return replace(start, **{name: value for name, _, value in read if value is not None}), notes  # type: ignore[type-var]
+        return replace(start, **{name: value for name, _, value in read if value is not None}), notes
 
     def link(self) -> dict[str, str]:
         """The parameters of the address bar."""

@@ -151,7 +151,7 @@ class PageState(Generic[C]):
         self, label: str, field: str, value: Any, options: Sequence[Any], take: Take | None = None, **looks: Unpack[MenuLooks]
     ) -> None:  # fmt: skip
         """A slider over a few values."""
-        st.select_slider(label, list(options), **self._bound(field, value, take), **looks)  # type: ignore[misc]
+        st.select_slider(label, list(options), **self._bound(field, value, take), **looks)  # type: ignore[call-overload]
 
     def menu(
         self, label: str, field: str, value: Any, options: Sequence[Any], take: Take | None = None, **looks: Unpack[MenuLooks]

@@ -51,10 +51,10 @@ class Choices(link.Choices):
 class View(Choices):
     """What is on screen: every choice made, and every one possible."""
 
-    layer: int
-    head: int
-    query: int
-    key: int
+    layer: int = 0
+    head: int = 0
+    query: int = 0
+    key: int = 0
 
 
 def installed_models() -> list[str]:
