@@ -38,10 +38,15 @@ class Looks(TypedDict, total=False):
     label_visibility: Literal["visible", "hidden", "collapsed"]
 
 
-class MenuLooks(Looks, total=False):
-    """What a menu takes besides."""
+class StepLooks(Looks, total=False):
+    """What a slider over a few values takes besides."""
 
     format_func: Callable[[Any], str]
+
+
+class MenuLooks(StepLooks, total=False):
+    """What a menu takes besides."""
+
     placeholder: str
 
 
@@ -96,7 +101,7 @@ class PageState(Generic[C]):
 
     def advance(self, **fields: Any) -> None:
         """The same without an entry in the history."""
-        st.session_state[self._view] = replace(self.current(), **fields)
+        st.session_state[self._view] = replace(self.current(), **fields)  # type: ignore[type-var]
 
     def link_to(self, **fields: Any) -> dict[str, str]:
         """The parameters of a link that opens the page with these fields. Raises ValueError for one that no link can state."""
@@ -148,7 +153,7 @@ class PageState(Generic[C]):
         st.slider(label, low, high if high > low else low + 1, step=step, **self._bound(field, value, take), **looks)
 
     def steps(
-        self, label: str, field: str, value: Any, options: Sequence[Any], take: Take | None = None, **looks: Unpack[MenuLooks]
+        self, label: str, field: str, value: Any, options: Sequence[Any], take: Take | None = None, **looks: Unpack[StepLooks]
     ) -> None:  # fmt: skip
         """A slider over a few values."""
         st.select_slider(label, list(options), **self._bound(field, value, take), **looks)  # type: ignore[call-overload]
