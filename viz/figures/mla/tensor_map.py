@@ -43,7 +43,7 @@ def tensor_map(
     return go.Figure(heat, _layout(values.shape, names, across, title, theme))
 
 
-def _layout(shape: tuple[int, ...], names: list[str], across: bool, title: str, theme: Theme):  # type: ignore[no-untyped-def]
+def _layout(shape: tuple[int, ...], names: list[str], across: bool, title: str, theme: Theme) -> go.Layout:
     rows, columns = shape
     room = label_room([shorten_label(name) for name in names], 11) + 14
     below = room if across else 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import difference_map, weight_map
@@ -11,6 +13,10 @@ from headlight.viz.pages.compare.choices import Comparison, state
 from headlight.viz.pages.compare.state import Shown
 from headlight.viz.text import markdown_text, shorten, visible
 from headlight.viz.theme import Theme
+
+if TYPE_CHECKING:
+    import numpy as np
+    import plotly.graph_objects as go
 
 _PARTS = (
     "These models cut the text into different tokens, so they are compared on the smallest parts of it that are whole tokens "
@@ -36,7 +42,7 @@ def draw(choices: Comparison, shown: Shown, look: Theme) -> None:
         _words(choices, shown, maps)
 
 
-def _numbers(shown: Shown, index: int):  # type: ignore[no-untyped-def]  # an array, whose type this room does not import
+def _numbers(shown: Shown, index: int) -> np.ndarray:
     layer, head = shown.places[index]
     reading = shown.readings[index]
     return visible_weights(reading.weights(layer)[head].numpy(), reading.mask(layer).numpy())
@@ -80,7 +86,7 @@ def _difference(choices: Comparison, shown: Shown, maps: list, index: int, width
     st.caption(f"Largest difference of a cell: {largest[largest == largest].max():.3f}.")  # NaN is not equal to itself
 
 
-def _chart(figure, key_name: str, alt: str, choices: Comparison, shown: Shown) -> None:  # type: ignore[no-untyped-def]
+def _chart(figure: go.Figure, key_name: str, alt: str, choices: Comparison, shown: Shown) -> None:
     size = len(shown.parts)
     picked = None if choices.query is None or choices.key is None else (choices.query, choices.key)
     chart(

@@ -3,6 +3,8 @@ and returns where to try more: the page's path, the label of the link, and the l
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.analysis import sibling_quality as quality
 from headlight.core.analysis.sibling_quality import MEASURES
@@ -28,6 +30,9 @@ from headlight.viz.pages.watch.choices import state as watch
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture
+
+if TYPE_CHECKING:
+    from headlight.core.types import Run
 
 _WRITER, _LATENT, _PROMPT = "mha-rope", "mla-rope", "Once upon a time"
 _LARGE = "llama-2-7b"  # of the catalogue: multi-head attention
@@ -96,7 +101,7 @@ def latent(choices: Learning, look: Theme) -> Try:
     return "mla", "Try it: inside this model, step by step", link
 
 
-def _absorbed_apart(model: Model, result) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def _absorbed_apart(model: Model, result: Run) -> tuple[float, float]:
     p = result.layers.projections(_LAYER)
     _, absorbed = model.attention.absorbed(p.q, p.cache, p.q_pos, p.position, model.layers[_LAYER])  # type: ignore[attr-defined]
     expanded = result.layers[_LAYER].out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.long.profile import SCORES
 from headlight.core.long.reading import Reading
@@ -11,6 +13,9 @@ from headlight.viz.components.chart import chart
 from headlight.viz.figures import survey_map
 from headlight.viz.pages.long.choices import LongChoices, state
 from headlight.viz.theme import Theme
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TOP = 10
 PICKED = "long:picked"  # session: a head was picked here, which all of the page is to show
@@ -53,7 +58,7 @@ def draw(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
         )
 
 
-def _ranking(values, choices: LongChoices) -> None:  # type: ignore[no-untyped-def]  # (n_layers, n_heads)
+def _ranking(values: np.ndarray, choices: LongChoices) -> None:  # (n_layers, n_heads)
     order = sorted(
         (
             (float(value), layer, head)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.errors import HeadlightError
 from headlight.core.long.reading import Reading
@@ -14,6 +16,10 @@ from headlight.viz.pages.long import take_away as long_take
 from headlight.viz.pages.long.choices import LOOKS, LongChoices, clamp, grain, state
 from headlight.viz.theme import Theme, theme
 from headlight.viz.ui.visitor import refused
+
+if TYPE_CHECKING:
+    from headlight.viz.components.deep_map import Tile
+    from headlight.viz.pages.long.choices import Viewport
 
 _NUMBER = "long:number"  # session: of the map's last request
 _SAYS = {
@@ -48,7 +54,7 @@ def _map(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None:
     whole = (0, length, 0, length)
     view = choices.view or whole
 
-    def made(part):  # type: ignore[no-untyped-def]  # a part of the map, in the grain it is shown in
+    def made(part: Viewport) -> Tile:  # in the grain it is shown in
         return long_maps.tile(readings, key, reading, layer, head, *grain(part, length), choices.shows)
 
     deep_map(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.errors import InputError
 from headlight.core.export.table import to_csv
@@ -10,6 +13,9 @@ from headlight.core.long.reading import Reading
 from headlight.viz import store
 from headlight.viz.pages.long.choices import OWN, LongChoices, grain
 from headlight.viz.ui.downloads import notebook
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def draw(choices: LongChoices, key: str, length: int) -> None:
@@ -56,7 +62,7 @@ def _reading(key: str) -> Reading:
     return found
 
 
-def _stack(columns):  # type: ignore[no-untyped-def]  # name -> tensor (q_len,)
+def _stack(columns: Mapping[str, Tensor]) -> Tensor:
     first, *others = columns.values()
     return first.new_tensor([c.tolist() for c in (first, *others)]).T
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from headlight.core.export.table import to_csv
@@ -17,6 +18,9 @@ from headlight.viz.pages.mla.state import Layered, attention_of, begin
 from headlight.viz.text import shorten, visible
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INTRO = (
     "The latent's own dimensions move together, so none of them carries a share of its own. We turn the latent until they do "
@@ -67,7 +71,7 @@ def _settle(choices: InsideMLA, count: int) -> tuple[InsideMLA, list[str]]:
     return replace(choices, component=count - 1), [note]
 
 
-def _shares(shares, choices: InsideMLA, look: Theme) -> None:  # type: ignore[no-untyped-def]  # name -> tensor
+def _shares(shares: Mapping[str, Tensor], choices: InsideMLA, look: Theme) -> None:
     count = len(shares["latent"])
     whose = f"head {choices.head}" if choices.alone else "all heads"
     lines = {name: 100 * shares[name].numpy() for name in _LINES}
@@ -99,7 +103,7 @@ def _roles() -> Sequence[str]:
     return ("latent", "key", "value")
 
 
-def _component(shown: _Shown, shares, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _component(shown: _Shown, shares: Mapping[str, Tensor], look: Theme) -> None:
     st.markdown("#### What a component responds to")
     j, found = shown.component, shown.found
     with state.row("component"):
@@ -121,7 +125,7 @@ def _component(shown: _Shown, shares, look: Theme) -> None:  # type: ignore[no-u
     _responses(shown, found.activations(shown.sample.latents[here.layer])[:, j], here.run.tokens, mine)
 
 
-def _responses(shown: _Shown, activations, tokens: Tokens, mine) -> None:  # type: ignore[no-untyped-def]
+def _responses(shown: _Shown, activations: Tensor, tokens: Tokens, mine: Tensor) -> None:
     """Tokens of the fixed text and of the sentence, as plain text."""
     words = [i for i, special in enumerate(tokens.special) if not special]
     whole = activations.new_tensor([*activations.tolist(), *mine[words].tolist()])
@@ -144,11 +148,11 @@ def _row(each: Response) -> dict[str, str]:
     }
 
 
-def _percent(share) -> str:  # type: ignore[no-untyped-def]
+def _percent(share: Tensor) -> str:
     return f"{100 * float(share):.3g}%"
 
 
-def _sheet(shares) -> str:  # type: ignore[no-untyped-def]
+def _sheet(shares: Mapping[str, Tensor]) -> str:
     values = shares["latent"].new_tensor([shares[name].tolist() for name in _LINES])
     return to_csv(values.T, _LINES, "component")
 

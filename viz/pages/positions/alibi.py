@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from headlight.core.export.table import to_csv
@@ -12,6 +13,9 @@ from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INTRO = (
     "ALiBi (Press et al. 2022) adds nothing to tokens and turns nothing: each head subtracts slope × distance from its scores. "
@@ -63,7 +67,7 @@ def _slopes(choices: Positions, look: Theme) -> None:
     )
 
 
-def _lines(choices: Positions, penalties, look: Theme) -> None:  # type: ignore[no-untyped-def]  # a tensor
+def _lines(choices: Positions, penalties: Tensor, look: Theme) -> None:
     # The last query's row, read from itself backwards, is the penalty by distance.
     by_distance = penalties[:, -1].flip(-1)
     heads = thinned(choices.heads, 6).tolist()
@@ -85,7 +89,7 @@ def _rounded(ratio: float) -> str:
     return f"{float(f'{ratio:.3g}'):,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
-def _map(choices: Positions, penalties, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _map(choices: Positions, penalties: Tensor, look: Theme) -> None:
     figure = signed_map(
         penalties[choices.head_alibi].numpy(), f"Head {choices.head_alibi}'s bias", axes=("key, looked at", "query, looking"),
         legend="added", square=True, height=340, theme=look,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.errors import HeadlightError
 from headlight.core.export.table import to_csv
@@ -16,6 +19,9 @@ from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INTRO = (
     "BERT, GPT-2 and MiniLM learn one vector per position and add it to the token's. Nobody told this table that 7 comes after "
@@ -60,7 +66,7 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
     return choices, []
 
 
-def _table(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # a tensor, whose type this room does not import
+def _table(table: Tensor, look: Theme) -> None:
     rows, columns = thinned(len(table)), thinned(table.shape[1], 384)
     values = table.numpy()[rows][:, columns]
     limit = float(table.abs().flatten().quantile(0.995)) or 1.0
@@ -76,7 +82,7 @@ def _table(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # a ten
     )  # fmt: skip
 
 
-def _similar(name: str, cosines, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _similar(name: str, cosines: Tensor, look: Theme) -> None:
     rows = thinned(len(cosines))
     figure = signed_map(
         cosines.numpy()[rows][:, rows], f"Cosine similarity: {name}", axes=("position", "position"), legend="cosine",
@@ -88,7 +94,7 @@ def _similar(name: str, cosines, look: Theme) -> None:  # type: ignore[no-untype
     picture(figure, "similar_" + name.split(",")[0], f"{name}. {told}", told)
 
 
-def _row(similar, at: int, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _row(similar: Mapping[str, Tensor], at: int, look: Theme) -> None:
     lines = {name: cosines[at].numpy() for name, cosines in similar.items()}
     count = len(next(iter(lines.values())))
     figure = curves(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import streamlit as st
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.longer import by_pair, frequencies, scalings
@@ -11,6 +14,9 @@ from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.pages.positions.choices import LENGTHS, ORIGINALS, ROTARY, THETAS, UNITS, Positions, state
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _INTRO = (
     "A model trained on texts of some length has never seen its slow pairs turn farther. For longer texts the frequencies are "
@@ -71,7 +77,7 @@ def _controls(choices: Positions) -> None:
         )  # fmt: skip
 
 
-def _curves(choices: Positions, made, look: Theme) -> None:  # type: ignore[no-untyped-def]  # name -> tensor
+def _curves(choices: Positions, made: Mapping[str, Tensor], look: Theme) -> None:
     long = choices.unit == "wavelength"
     lines = {_TITLES[name]: (wavelengths_of(f) if long else f).numpy() for name, f in made.items()}
     if long:
@@ -87,12 +93,12 @@ def _curves(choices: Positions, made, look: Theme) -> None:  # type: ignore[no-u
     )  # fmt: skip
 
 
-def wavelengths_of(frequencies):  # type: ignore[no-untyped-def]  # tensor -> tensor
+def wavelengths_of(frequencies: Tensor) -> Tensor:
     """Positions to a full turn."""
     return wavelengths(2)[0] / frequencies
 
 
-def _slowed(made, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _slowed(made: Mapping[str, Tensor], look: Theme) -> None:
     lines = {_TITLES[name]: (made["none"] / f).numpy() for name, f in made.items() if name != "none"}
     figure = curves(
         thinned(len(made["none"]), 999), lines, "How many times slower than as trained", axes=("pair", "times slower"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from headlight.core.attention.mla import MLA, mla_of
@@ -28,6 +29,9 @@ from headlight.viz.pages.positions.query import text
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NAME = "mla-rope"
 _INTRO = (
@@ -172,7 +176,7 @@ def by_shift(shown: Shown, look: Theme) -> None:
     )  # fmt: skip
 
 
-def _changed(name: str, change, title: str, shown: Shown, limit: float, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _changed(name: str, change: Tensor, title: str, shown: Shown, limit: float, look: Theme) -> None:
     figure = signed_map(
         change.numpy(), f"{title}: change of weights", axes=("key, looked at", "query, looking"), legend="change",
         limit=limit or 1.0, square=True, height=340, theme=look,

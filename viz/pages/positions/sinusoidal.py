@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from headlight.core.export.table import to_csv
@@ -12,6 +13,9 @@ from headlight.viz.figures.positions.maps import thinned
 from headlight.viz.pages.positions.choices import MOST_DIMS, WIDTHS, Positions, state
 from headlight.viz.theme import Theme
 from headlight.viz.ui.widgets import picture, take_away
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _INTRO = (
     "Each position gets a signature: sines and cosines of many frequencies, added to the token's vector before the first "
@@ -59,7 +63,7 @@ def _controls(choices: Positions) -> None:
         state.several("Dimensions drawn as curves", "dims", choices.dims, range(choices.width), MOST_DIMS, width=330)
 
 
-def _map(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # an array, whose type this room does not import
+def _map(table: np.ndarray, look: Theme) -> None:
     rows, columns = thinned(table.shape[0]), thinned(table.shape[1], 256)
     figure = signed_map(
         table[rows][:, columns], "The table: one row per position", axes=("dimension", "position"), legend="added", limit=1.0,
@@ -73,7 +77,7 @@ def _map(table, look: Theme) -> None:  # type: ignore[no-untyped-def]  # an arra
     )  # fmt: skip
 
 
-def _waves(choices: Positions, table, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _waves(choices: Positions, table: np.ndarray, look: Theme) -> None:
     lengths = tables.wavelengths(choices.width)
     lines = {f"dimension {d}": table[:, d] for d in choices.dims}
     turns = {
@@ -93,7 +97,7 @@ def _waves(choices: Positions, table, look: Theme) -> None:  # type: ignore[no-u
     )
 
 
-def _products(choices: Positions, products, look: Theme) -> None:  # type: ignore[no-untyped-def]
+def _products(choices: Positions, products: np.ndarray, look: Theme) -> None:
     distance = thinned(len(products), len(products)) - choices.at
     highest = float(products.max())
     figure = curves(
