@@ -10,8 +10,8 @@ from headlight.core.memory.config.wording import formula
 from headlight.core.memory.sizes import elements_per_token
 from headlight.viz.figures import claim_steps
 from headlight.viz.pages.cache.choices import BITS, CacheChoices, state
-from headlight.viz.pages.quality.published import published_tables
 from headlight.viz.theme import Theme
+from headlight.viz.ui.published import published_tables
 from headlight.viz.ui.widgets import picture, take_away
 
 _INTRO = (

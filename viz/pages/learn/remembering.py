@@ -23,12 +23,13 @@ from headlight.viz.pages.explore.choices import state as explore
 from headlight.viz.pages.learn.choices import MOST_NEW, SENTENCE, SHARING, Learning, state
 from headlight.viz.pages.learn.looking import Try
 from headlight.viz.pages.mla.choices import state as mla
-from headlight.viz.pages.positions import mla as positions_mla
 from headlight.viz.pages.positions.choices import state as positions
 from headlight.viz.pages.quality.choices import state as quality_page
 from headlight.viz.pages.watch.choices import state as watch
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
+from headlight.viz.ui.shift_test import by_shift
+from headlight.viz.ui.shift_test import shown as shift_test
 from headlight.viz.ui.widgets import picture
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def decoupled(choices: Learning, look: Theme) -> Try:
     state.slider("All positions later by", "shift", choices.shift, 0, 500, width=260)
     model, tokens = _own(_LATENT), store.engine().tokens(_LATENT, SENTENCE.format("tired"))
     layer = shift.layer_of(model, tokens, _LAYER)
-    shown = positions_mla.shown(layer, model, _HEAD, choices.shift, tokens.pieces)
+    shown = shift_test(layer, model, _HEAD, choices.shift, tokens.pieces)
     right, wrong = (float(shift.changes(layer, made, [choices.shift])[0, _HEAD]) for made in shown.orders.values())
-    positions_mla.by_shift(shown, look)
+    by_shift(shown, look)
     st.text(
         f"{choices.shift} positions later: scores change by {right:.1g} in the right order, {wrong:.2g} in the wrong."
     )

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.shift import (
-    LayerInput,
-    Order,
     after_up_projection,
-    before_up_projection,
-    changes,
     largest,
     layer_of,
-    mixing,
 )
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.viz import store
-from headlight.viz.figures import curves, dimension_bars, signed_map
+from headlight.viz.figures import dimension_bars, signed_map
 from headlight.viz.pages.explore import choices as plain_view
 from headlight.viz.pages.positions.choices import Positions, state
 from headlight.viz.pages.positions.query import text
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
+from headlight.viz.ui.shift_test import Shown, by_shift, shown
 from headlight.viz.ui.widgets import picture, take_away
 
 if TYPE_CHECKING:
@@ -39,26 +34,10 @@ _INTRO = (
     "position between the two projections, which could then not be absorbed. So position travels apart (DeepSeek-V2, "
     "section 2.1.3): a few dimensions of each query and one key that all heads share are rotated, everything else is not."
 )
-_RIGHT, _WRONG = (
-    "concatenated after the up-projection (the paper, MLA)",
-    "concatenated before it (a common misconception)",
-)
 _UNTRAINED = (
     "The wrong order was never trained: its up-projection is the trained one wherever there is one, and random numbers of the "
     "same spread where it reads the rotated key or fills the columns that the rotated key had."
 )
-_SHIFTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One head of an MLA layer, the orders of putting its keys together (name -> order), all positions `shift` later."""
-
-    layer: LayerInput
-    orders: Mapping[str, Order]
-    head: int
-    shift: int
-    pieces: tuple[str, ...]
 
 
 def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
@@ -92,12 +71,6 @@ def draw(choices: Positions, look: Theme) -> tuple[Positions, list[str]]:
         },
     )
     return choices, notes
-
-
-def shown(layer: LayerInput, model: Model, head: int, shift: int, pieces: tuple[str, ...]) -> Shown:
-    """The layer with the paper's order of putting keys together and the often told one."""
-    wrong = before_up_projection(mixing(mla_of(model.attention, model.title), layer.params))
-    return Shown(layer, {_RIGHT: after_up_projection, _WRONG: wrong}, head, shift, pieces)
 
 
 def _settle(choices: Positions, model: Model) -> tuple[Positions, list[str]]:
@@ -157,23 +130,6 @@ def _test(shown: Shown, look: Theme) -> None:
     for column, (name, change), title in zip(columns[1:], changed.items(), ("Right order", "Wrong order"), strict=True):
         with column:
             _changed(name, change, title, shown, limit, look)
-
-
-def by_shift(shown: Shown, look: Theme) -> None:
-    """The largest change of a score against the shift, in both orders."""
-    tested = {name: changes(shown.layer, order, _SHIFTS) for name, order in shown.orders.items()}
-    titles = {_RIGHT: "right order", _WRONG: "wrong order"}
-    lines = {titles[name]: each[:, shown.head].numpy() for name, each in tested.items()}
-    x = tested[_RIGHT].new_tensor(_SHIFTS).numpy()
-    figure = curves(
-        x, lines, "Largest change of a score", axes=("all positions later by", "change (log)"), log=(True, True),
-        colours=("value", "key"), markers=True, theme=look,
-    )  # fmt: skip
-    right, wrong = (float(each[6, shown.head]) for each in tested.values())
-    picture(
-        figure, "shift", f"By 100 positions: right order {right:.1g}, wrong order {wrong:.3g}.",
-        f"By 100 positions: {right:.1g} in the right order, which is rounding, {wrong:.3g} in the wrong one.",
-    )  # fmt: skip
 
 
 def _changed(name: str, change: Tensor, title: str, shown: Shown, limit: float, look: Theme) -> None:

@@ -9,8 +9,8 @@ from headlight.viz.components.chart import chart
 from headlight.viz.components.share import share
 from headlight.viz.figures import quality_map
 from headlight.viz.pages.quality.choices import QualityChoices, state
-from headlight.viz.pages.quality.published import published_tables
 from headlight.viz.theme import theme
+from headlight.viz.ui.published import published_tables
 from headlight.viz.ui.visitor import in_one_line
 
 _INTRO = (
