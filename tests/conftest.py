@@ -33,6 +33,7 @@ torch.set_num_threads(max(1, torch.get_num_threads() // WORKERS))
 TOGETHER = ("browser", "package", "compute", "faults")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Groups for pytest-xdist: one worker for each of TOGETHER, and for every other file, whose fixtures are made once."""
     for item in items:
