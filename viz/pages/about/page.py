@@ -13,7 +13,7 @@ from headlight.viz.text import markdown_text
 from headlight.viz.ui.visitor import in_one_line
 
 _SAFE = """
-- Your texts and files are worked on in this server's memory and go to no one else. The app fetches nothing from the internet
+- Your texts and files are processed in this server's memory and sent nowhere else. The app fetches nothing from the internet
   because of anything you type.
 - A link holds what is on screen, your sentence too: whoever gets the link can read it, and so can whoever keeps a log of
   addresses on the way (most web servers do).

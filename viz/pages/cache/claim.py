@@ -17,7 +17,7 @@ from headlight.viz.ui.widgets import picture, take_away
 _INTRO = (
     "DeepSeek-V2's paper (arXiv 2405.04434, abstract) says that its KV cache is **93.3% smaller** than that of DeepSeek 67B. "
     "The two models differ in three things that matter here, and one of them is not the attention: how many layers there are, "
-    "what a layer keeps for a token, and how many bits a kept number has. The paper says that the deployed model's cache is "
+    "what a layer keeps for a token, and how many bits a cached value has. The paper says that the deployed model's cache is "
     "quantised to 6 bits per value on average. That DeepSeek 67B is counted with 16 is inferred: with these bits the published "
     "number comes out, and with equal bits it does not."
 )

@@ -15,7 +15,7 @@ from headlight.viz.text import markdown_text
 from headlight.viz.theme import Theme
 
 _INTRO = (
-    "A model that writes remembers something of every token before: keys and values of its KV heads, or MLA's latent. How much "
+    "A decoder caches something of every earlier token: keys and values of its KV heads, or MLA's latent. How much "
     "follows from each model's shape alone."
 )
 
@@ -55,7 +55,7 @@ def _settle(choices: CacheChoices, catalogue: Mapping[str, Published]) -> tuple[
     notes = (
         []
         if known == choices.models_names
-        else ["The link names models that are not in the catalogue; they are left out."]
+        else ["The link names models that are not in the catalogue; they were left out."]
     )
     what = choices.models_what if choices.models_what in known else None
     return replace(choices, models_names=known, models_what=what), notes

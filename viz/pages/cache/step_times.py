@@ -42,7 +42,7 @@ def draw(choices: CacheChoices, look: Theme) -> CacheChoices:
         if measurement is not None:
             _progress()
         elif result is None:
-            st.caption("Nothing measured yet with these choices. Run takes some seconds; more on a busy machine.")
+            st.caption("Nothing measured yet with these choices. A run takes a few seconds, longer on a busy machine.")
     if result is not None:
         _result(asked, result, look)
     return choices

@@ -28,7 +28,7 @@ def models(choices: Comparison, names: list[str]) -> None:
             )  # fmt: skip
 
 
-_HELP = "The first model is what the others are compared with. Choosing one that is there already makes the two trade places."
+_HELP = "The first model is what the others are compared with. Choosing a model that is already shown swaps the two."
 
 
 def _chosen(place: int, key: str) -> None:

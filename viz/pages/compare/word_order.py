@@ -75,7 +75,7 @@ def _again() -> None:
 def _experiment(choices: Comparison, shown: Shown, subject: str, look: Theme) -> None:
     model, experiment = _made(choices, subject, shown.readings[0].run.tokens.text)
     if len(experiment.order) < 2:
-        st.caption("There is only one word, which can stand nowhere else.")
+        st.caption("There is only one word, so there is no other order.")
         return
     layer, head = _place(choices, shown, subject, model)
     st.text(f"Read as: {' '.join(visible(word) for word in experiment.moved.tokens.text.split())}")

@@ -44,7 +44,7 @@ def _text() -> str:
 def _sibling(look: Theme) -> None:
     name = next((n for n in models() if n in SIBLINGS and SIBLINGS[n].position == "rope" and n.startswith("gqa")), None)
     if name is None:
-        st.info("This experiment needs the sibling GQA · RoPE, which is not here.", icon=":material/info:")
+        st.info("This experiment needs the sibling GQA · RoPE, which is not installed.", icon=":material/info:")
         return
     model = _ours(name)
     place = st.empty()

@@ -60,7 +60,7 @@ def _head(choices: LongChoices, key: str, reading: Reading, look: Theme) -> None
 def _distances(made: long_measures.HeadCurves, head: int, reading: Reading, look: Theme) -> None:
     lines = {f"head {head}": made.weight[head], "mean of the layer's heads": made.weight.mean(0)}
     if reading.model.causal:
-        lines["if it looked at all alike"] = made.alike
+        lines["if it looked at all tokens equally"] = made.alike
     figure = curves(
         made.distance, lines, "Weight by distance", axes=("tokens back", "mean weight"), log=(True, True),
         colours=("query", "muted", "key"), theme=look,

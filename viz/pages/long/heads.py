@@ -69,7 +69,7 @@ def _ranking(values: np.ndarray, choices: LongChoices) -> None:  # (n_layers, n_
         key=lambda each: (-each[0], each[1:]),
     )[:TOP]
     if not order:
-        st.caption("No head can be measured by this in so short a text.")
+        st.caption("This measure needs a longer text.")
         return
     titles = {(layer, head): f"{layer}.{head} · {value:.3f}" for value, layer, head in order}
     here = (choices.layer or 0, choices.head or 0)

@@ -29,7 +29,7 @@ _ARGUMENT = (
     r"the mix $z_t$, and expand it once.",
     r"4. So all heads read one key, $[c^{KV}_u; k^R_u]$, and one value, $c^{KV}_u$: multi-query attention in latent space.",
     r"5. Had position gone into $k^C$, the key would be $R_u W^{UK} c^{KV}_u$, and $R_u$, which differs from token to token, "
-    r"would stand between. That is why $k^R$ travels apart.",
+    r"would stand between. That is why $k^R$ travels separately.",
 )
 _STAYS = (
     "“Absorbed” is a way to bracket, not a new matrix: $W^{UK\\top} W^{UQ}$ is never multiplied out, since it would be larger "

@@ -28,7 +28,7 @@ from headlight.viz.theme import Theme
 _INTRO = (
     "Attention keeps a key and a value of every head for every token it has read. MLA (DeepSeek-V2, section 2.1) keeps one "
     "small vector instead, the **latent** $c^{KV}$, and makes keys and values of all heads from it. Position cannot go through "
-    "the latent, so it travels apart, in one more small key $k^R$. These are the real numbers of your sentence."
+    "the latent, so it travels separately, in one more small key $k^R$. These are the real numbers of your sentence."
 )
 _SYMBOLS = (
     "$h$ enters the layer, one vector per token; $q$, $k$ and $v$ are queries, keys and values; $o$ is what each head hands "

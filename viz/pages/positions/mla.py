@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _NAME = "mla-rope"
 _INTRO = (
     "MLA keeps one small latent per token and makes keys from it. Turning those keys would put a matrix that depends on the "
-    "position between the two projections, which could then not be absorbed. So position travels apart (DeepSeek-V2, "
+    "position between the two projections, which could then not be absorbed. So position travels separately (DeepSeek-V2, "
     "section 2.1.3): a few dimensions of each query and one key that all heads share are rotated, everything else is not."
 )
 _UNTRAINED = (

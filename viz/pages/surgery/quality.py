@@ -159,7 +159,7 @@ def _weighting(shown: Shown, curves: Mapping[str, Sequence[Point]], there: Mappi
     ][:3]
     st.markdown("**Does weighting by activations pay?** The same bytes, the held-out text:")
     if len(pairs) < 3:
-        st.caption("It is being measured…")
+        st.caption("Measuring…")
         return
     less = store.conversions().measure(shown.name) == "perplexity"
     better = [(weighted < plain) if less else (weighted > plain) for _, plain, weighted in pairs]

@@ -193,7 +193,7 @@ def _draw(choices: WatchChoices, continuation: Continuation, model: Model, look:
     st.markdown(markdown_text(prompt.text) + (f":blue-background[{markdown_text(new)}]" if new.strip() else ""))
     if not steps:
         st.caption(
-            "Press Step for one token, Play for many. Nothing is prepared: each token is computed when it comes."
+            "Press Step for one token, Play for many. Nothing is precomputed: each token is computed when it is due."
         )
         return
     left, right = st.columns([3, 2], gap="medium")
