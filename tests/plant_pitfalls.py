@@ -31,7 +31,7 @@ LAWS = (
 LAYERS = ("attention_layers", "gpt2_and_bert_layers", "odd_layers", "sliding_window")
 TESTS = (
     *(f"tests/core/{name}.py" for name in LAWS),
-    *(f"tests/reference/test_{name}.py" for name in LAYERS),
+    *(f"tests/reference/layers/test_{name}.py" for name in LAYERS),
     *(f"tests/core/{name}.py" for name in ("attention/test_pitfalls", "test_decoding", "test_runs")),
 )
 

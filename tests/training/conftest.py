@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.texts import ConversionStore
+from tests.training.texts import TrainingFolder
 
 
 @pytest.fixture
-def conversions(tmp_path) -> ConversionStore:
+def conversions(tmp_path) -> TrainingFolder:
     """Texts, and nothing trained yet."""
-    return ConversionStore(tmp_path)
+    return TrainingFolder(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> ConversionStore:
+def trained(tmp_path_factory) -> TrainingFolder:
     """All siblings of the tiny preset, shipped; not to be changed."""
-    conversions = ConversionStore(tmp_path_factory.mktemp("trained"))
+    conversions = TrainingFolder(tmp_path_factory.mktemp("trained"))
     assert conversions.run("--only", "") == 0
     return conversions

@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 from headlight.core.errors import TrainingError
 
-from tests.training.texts import ConversionStore
+from tests.training.texts import TrainingFolder
 from training import loop
 from training.loop import Machine, State
 from training.presets import PRESETS, Preset, Sibling
@@ -21,7 +21,7 @@ MACHINE = Machine(torch.device("cpu"), torch.float32)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    conversions = ConversionStore(tmp_path_factory.mktemp("stages"))
+    conversions = TrainingFolder(tmp_path_factory.mktemp("stages"))
     return prepare(TINY, conversions.work, conversions.corpus, conversions.valid)
 
 

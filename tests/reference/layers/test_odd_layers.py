@@ -30,7 +30,7 @@ from transformers.models.phi import modeling_phi
 from transformers.models.qwen2 import modeling_qwen2
 
 from tests.core.variants import random
-from tests.reference.layers import Oracle, read_both, same
+from tests.reference.layers.both import Oracle, read_both, same
 
 LENGTH, TRAINED = 29, 16
 WAYS = {"at once": (LENGTH,), "in pieces": (11, 1, 1, 7, 9), "token by token": (1,) * LENGTH}

@@ -14,7 +14,7 @@ from transformers.models.mistral import modeling_mistral
 
 from tests.core.attention.windows import windowed
 from tests.core.variants import random
-from tests.reference.layers import Oracle, read_both, same
+from tests.reference.layers.both import Oracle, read_both, same
 from tests.threads import one_thread
 
 LENGTH, D_MODEL, THETA = 29, 42, 1_000.0

@@ -16,7 +16,7 @@ from transformers.models.gpt2 import modeling_gpt2
 
 from tests.core.variants import random
 from tests.reference.float64 import float64_oracle
-from tests.reference.layers import Oracle, read_both, same
+from tests.reference.layers.both import Oracle, read_both, same
 
 # (n_heads, head_dim, tokens): GPT-2 and BERT have d_model = n_heads x head_dim.
 SIZES = [(6, 7, 29), (1, 13, 11), (5, 2, 17), (3, 22, 1)]
