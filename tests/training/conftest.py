@@ -8,7 +8,7 @@ from tests.training.texts import TrainingFolder
 
 
 @pytest.fixture
-def conversions(tmp_path) -> TrainingFolder:
+def folder(tmp_path) -> TrainingFolder:
     """Texts, and nothing trained yet."""
     return TrainingFolder(tmp_path)
 
@@ -16,6 +16,6 @@ def conversions(tmp_path) -> TrainingFolder:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> TrainingFolder:
     """All siblings of the tiny preset, shipped; not to be changed."""
-    conversions = TrainingFolder(tmp_path_factory.mktemp("trained"))
-    assert conversions.run("--only", "") == 0
-    return conversions
+    folder = TrainingFolder(tmp_path_factory.mktemp("trained"))
+    assert folder.run("--only", "") == 0
+    return folder

@@ -11,11 +11,11 @@ from training import gates
 
 
 @pytest.fixture
-def command(conversions):
+def command(folder):
     """Runs some gates on a tiny budget; returns the exit status."""
 
     def call(only: str, tokens: int = 4000) -> int:
-        texts = ["--corpus", conversions.corpus, "--valid", conversions.valid, "--work", conversions.work]
+        texts = ["--corpus", folder.corpus, "--valid", folder.valid, "--work", folder.work]
         rest = ["--preset", "tiny", "--tokens", tokens, "--only", only, "--device", "cpu", "--threads", 1]
         before = torch.get_num_threads()
         try:
@@ -26,26 +26,26 @@ def command(conversions):
     return call
 
 
-def rows(conversions) -> list[dict]:
-    return json.loads((conversions.work / "gates.json").read_text())
+def rows(folder) -> list[dict]:
+    return json.loads((folder.work / "gates.json").read_text())
 
 
-def test_each_gate_is_a_row_of_results_and_is_run_once(command, conversions, capsys):
+def test_each_gate_is_a_row_of_results_and_is_run_once(command, folder, capsys):
     assert command("mha-rope,mha-rope-init") == command("mha-rope,mha-rope-init") == 0
     printed = capsys.readouterr().out
-    assert [row["gate"] for row in rows(conversions)] == ["mha-rope", "mha-rope-init"]
+    assert [row["gate"] for row in rows(folder)] == ["mha-rope", "mha-rope-init"]
     assert printed.count("finished before") == 2 and "to mha-rope;" in printed
-    assert {"validation_loss", "by_kind", "previous_token", "induction", "tokens_per_cpu_second"} <= rows(conversions)[
+    assert {"validation_loss", "by_kind", "previous_token", "induction", "tokens_per_cpu_second"} <= rows(folder)[
         0
     ].keys()
-    assert rows(conversions)[1]["changes"]["embedding_mean"] == 1.0
+    assert rows(folder)[1]["changes"]["embedding_mean"] == 1.0
 
 
-def test_the_best_mix_is_run_again_on_more_tokens(command, conversions):
+def test_the_best_mix_is_run_again_on_more_tokens(command, folder):
     command("mha-rope-init,mix-sentences,mla-rope")
-    best = min(rows(conversions)[:2], key=lambda row: row["mean_over_kinds"])["gate"]
+    best = min(rows(folder)[:2], key=lambda row: row["mean_over_kinds"])["gate"]
     assert command("best", tokens=6000) == command("best", tokens=6000) == 0
-    assert [(row["gate"], row["asked_tokens"]) for row in rows(conversions)[3:]] == [(best, 6000)]
+    assert [(row["gate"], row["asked_tokens"]) for row in rows(folder)[3:]] == [(best, 6000)]
 
 
 def test_unknown_gates_are_refused_and_so_is_a_best_one_of_none(command, capsys):

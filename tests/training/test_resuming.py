@@ -41,8 +41,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def prepared(conversions):
-    return prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
+def prepared(folder):
+    return prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
 
 
 def train(sibling, prepared, checkpoint, steps: int = STEPS, dtype: torch.dtype = torch.bfloat16) -> State:
@@ -77,13 +77,13 @@ def test_a_run_stopped_twice_goes_on_too(prepared, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the file being written is found through /proc")
-def test_killed_while_it_writes_a_checkpoint_a_run_still_ships_the_same_sibling(conversions, trained):
-    arguments = conversions.arguments("--threads", "1")
+def test_killed_while_it_writes_a_checkpoint_a_run_still_ships_the_same_sibling(folder, trained):
+    arguments = folder.arguments("--threads", "1")
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
     assert killed.returncode == -9, killed.stderr.decode()
-    assert not (conversions.output / "mha-rope").exists()
-    assert conversions.run("--resume") == 0
-    again, unbroken = (place.output / "mha-rope" / "model.safetensors" for place in (conversions, trained))
+    assert not (folder.output / "mha-rope").exists()
+    assert folder.run("--resume") == 0
+    again, unbroken = (place.output / "mha-rope" / "model.safetensors" for place in (folder, trained))
     assert again.read_bytes() == unbroken.read_bytes()
 
 

@@ -21,8 +21,8 @@ MACHINE = Machine(torch.device("cpu"), torch.float32)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    conversions = TrainingFolder(tmp_path_factory.mktemp("stages"))
-    return prepare(TINY, conversions.work, conversions.corpus, conversions.valid)
+    folder = TrainingFolder(tmp_path_factory.mktemp("stages"))
+    return prepare(TINY, folder.work, folder.corpus, folder.valid)
 
 
 def train(preset: Preset, prepared, work, stop: int | None = None) -> State:

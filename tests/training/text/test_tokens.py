@@ -81,18 +81,18 @@ def test_rows_at_even_distances_reach_from_end_to_end():
     assert rows.spread(4).tolist() == [0, 3, 6, 9] and rows.spread(99).tolist() == list(range(10))
 
 
-def test_what_is_prepared_is_read_back_without_the_texts(conversions):
-    first = prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
-    conversions.corpus.unlink()
-    again = prepare(PRESETS["tiny"], conversions.work, None, None)
+def test_what_is_prepared_is_read_back_without_the_texts(folder):
+    first = prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
+    folder.corpus.unlink()
+    again = prepare(PRESETS["tiny"], folder.work, None, None)
     assert np.array_equal(first.train.stream, again.train.stream) and first.sources == again.sources
 
 
-def test_tokens_of_another_corpus_are_not_mixed_in(conversions):
-    prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
-    write_text(conversions.corpus, seed=5)
+def test_tokens_of_another_corpus_are_not_mixed_in(folder):
+    prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
+    write_text(folder.corpus, seed=5)
     with pytest.raises(TrainingError, match="another corpus"):
-        prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
+        prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
 
 
 BOOKS, STORIES, SENTENCES = range(3)
@@ -142,15 +142,15 @@ def test_a_mix_follows_from_the_step_alone_and_differs_between_epochs():
     assert first != second
 
 
-def test_tokens_prepared_before_kinds_were_told_apart_get_them(conversions):
-    first = prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
+def test_tokens_prepared_before_kinds_were_told_apart_get_them(folder):
+    first = prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
     for part in ("train", "valid"):
-        (conversions.work / f"{part}_kinds.npy").unlink()
-    again = prepare(PRESETS["tiny"], conversions.work, conversions.corpus, conversions.valid)
+        (folder.work / f"{part}_kinds.npy").unlink()
+    again = prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
     assert again.valid_kinds.tolist() == first.valid_kinds.tolist() == [SENTENCES] * len(first.valid)
 
 
-def test_a_preset_with_a_mix_reads_it(conversions):
+def test_a_preset_with_a_mix_reads_it(folder):
     preset = replace(PRESETS["tiny"], mix=(1.0, 1.0, 2.0))
-    prepared = prepare(preset, conversions.work, conversions.corpus, conversions.valid)
+    prepared = prepare(preset, folder.work, folder.corpus, folder.valid)
     assert isinstance(prepared.train, Mixed) and prepared.train.weights == (1.0, 1.0, 2.0)
