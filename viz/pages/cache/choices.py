@@ -82,7 +82,7 @@ class CacheChoices(Choices):
     models_card: int = choice(141, among(GPUS))
     models_cards: int = choice(8, among(CARDS))
     models_reserved: bool = choice(False, among((True, False)))
-    models_sizes: tuple[str, ...] = choice((), several(_millions, 60))
+    models_sizes: tuple[str, ...] = choice((), several(_millions, 60), name="list of sizes")
     models_what: str | None = choice(None)
     models_kv_heads: int | None = choice(None, whole(1, 10_000))
     models_rank: int = choice(512, among(RANKS))
@@ -106,12 +106,12 @@ class CacheChoices(Choices):
 
     measured_model: str = choice("smollm2")
     measured_token: int | None = choice(None, whole(1, 999_999_999))
-    measured_sizes: str = choice("sibling", among(SIZES))
-    measured_most: int = choice(4096, among(MOST_CONTEXT))
+    measured_sizes: str = choice("sibling", among(SIZES), name="choice of sizes")
+    measured_most: int = choice(4096, among(MOST_CONTEXT), name="longest context")
     measured_repeats: int = choice(10, among(REPEATS))
 
-    claim_before: int = choice(16, among(BITS))
-    claim_after: int = choice(6, among(BITS))
+    claim_before: int = choice(16, among(BITS), name="bits of DeepSeek 67B")
+    claim_after: int = choice(6, among(BITS), name="bits of DeepSeek-V2")
 
     decode_model: str = choice("deepseek-v3-671b")
     decode_card: str = choice("h800")

@@ -54,8 +54,8 @@ def begin(choices: InsideMLA) -> tuple[InsideMLA, list[str], Layered, Any]:
     if not models:
         raise MissingModelError("no MLA sibling is trained on this machine yet; `python -m training.run` makes them")
     if choices.model not in models:
-        notes.append(f"The link's model isn't an MLA sibling on this machine; showing {next(iter(models.values()))}.")
         choices = replace(choices, model="mla-rope" if "mla-rope" in models else next(iter(models)))
+        notes.append(f"The link's model isn't an MLA sibling on this machine; showing {models[choices.model]}.")
     model = store.model(choices.model)
     wanted = view.Choices("", "", choices.layer, choices.head)
     found, further = view.settle(wanted, n_layers=model.n_layers, n_heads=model.n_heads, length=1, causal=True)

@@ -44,7 +44,9 @@ class Positions(Choices):
     section: str = choice("rope", among(SECTIONS), always=True)
     width: int = choice(64, among(WIDTHS))
     count: int = choice(64, whole(2, 512), name="number of positions")
-    dims: tuple[int, ...] = choice((0, 8, 16, 24), several(whole(0, max(WIDTHS) - 1), MOST_DIMS))
+    dims: tuple[int, ...] = choice(
+        (0, 8, 16, 24), several(whole(0, max(WIDTHS) - 1), MOST_DIMS), name="list of dimensions"
+    )
     at: int = choice(16, whole(0, MOST), name="position")
     model: str = choice("smollm2")
     layer: int | None = choice(None, _ANY)
