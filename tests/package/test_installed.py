@@ -56,7 +56,7 @@ def test_the_wheel_holds_all_modules_and_assets_and_nothing_that_is_for_develope
         f"headlight/{path.relative_to(ROOT)}"
         for room in ("core", "viz", "assets")
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and not {"coref", "seeds"} & set(path.parts)
+        if path.is_file() and path.suffix not in (".pyc", ".ts") and not {"coref", "seeds"} & set(path.parts)
     }
     expected |= {f"headlight/{path.name}" for path in (ROOT / "headlight").iterdir() if path.is_file()}
     expected |= {
