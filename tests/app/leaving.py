@@ -105,10 +105,10 @@ async def scene(gate: Gate) -> dict[str, object]:
     await ask(one, slow)
     await until(gate.reached.is_set)
     await ask(two, "a dog and a cat")
-    await told(two, says("1 before you"))
+    await told(two, says("1 ahead of you"))
     await ask(three, "a king and a queen")
     box = await told(three, lambda message: message.delta.new_element.text_input.id.endswith("-text"))
-    await told(three, says("2 before you"))
+    await told(three, says("2 ahead of you"))
     seen["waiting"] = turns.waiting
     seen["waiting, counted"] = metrics.REGISTRY.get_sample_value("headlight_requests_waiting")
     await ask(four, "a cow")
@@ -118,10 +118,10 @@ async def scene(gate: Gate) -> dict[str, object]:
     await told(four, says("Try again"))
     await told(four, finished)
     await edit(three, box, "a newer text of the third")
-    await told(three, says("2 before you"))
+    await told(three, says("2 ahead of you"))
     seen["waiting after a newer request of one's own"] = turns.waiting
     await two.close()  # in the queue
-    await told(three, says("1 before you"))
+    await told(three, says("1 ahead of you"))
     seen["waiting after one left the queue"] = turns.waiting
     await one.close()  # while his text is computed
     manager = sys.modules["streamlit.runtime"].get_instance()._session_mgr

@@ -27,7 +27,7 @@ def seen() -> dict[str, object]:
 
 def test_who_waits_reads_how_many_are_before_him(seen: dict[str, object]) -> None:
     assert seen["waiting, counted"] == 2 and seen["turned away, counted"] == 1
-    assert seen["waiting"] == 2  # told only after both have read "1 before you" and "2 before you"
+    assert seen["waiting"] == 2  # told only after both have read "1 ahead of you" and "2 ahead of you"
 
 
 def test_one_too_many_reads_a_sentence_and_may_try_again(seen: dict[str, object]) -> None:
@@ -41,7 +41,7 @@ def test_a_newer_request_takes_the_place_of_the_older_one(seen: dict[str, object
 
 
 def test_who_leaves_while_he_waits_gives_up_his_place(seen: dict[str, object]) -> None:
-    assert seen["waiting after one left the queue"] == 1  # the next one has read "1 before you"
+    assert seen["waiting after one left the queue"] == 1  # the next one has read "1 ahead of you"
 
 
 def test_who_leaves_while_his_text_is_computed_stops_it_at_the_next_layer_and_frees_its_memory(
