@@ -130,7 +130,7 @@ class Turns:
             self._queue.remove(own[0])
         if caller.visitor and sum(bool(each.visitor) for each in self._queue) >= self._most:
             raise BusyError(
-                f"{self._most:,} requests are waiting already, which is all that may; try again in a moment"
+                f"all {self._most:,} places in the queue are taken; try again in a moment"
             )
         waiter = _Waiter(caller.visitor)
         self._queue.append(waiter)

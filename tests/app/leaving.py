@@ -112,7 +112,7 @@ async def scene(gate: Gate) -> dict[str, object]:
     seen["waiting"] = turns.waiting
     seen["waiting, counted"] = metrics.REGISTRY.get_sample_value("headlight_requests_waiting")
     await ask(four, "a cow")
-    busy = await told(four, says("2 requests are waiting already"))
+    busy = await told(four, says("All 2 places in the queue are taken"))
     seen["busy"] = busy.delta.new_element.alert.body.replace("\\", "")
     seen["turned away, counted"] = metrics.REGISTRY.get_sample_value("headlight_turned_away_total", {"reason": "queue"})
     await told(four, says("Try again"))

@@ -31,7 +31,7 @@ def test_who_waits_reads_how_many_are_before_him(seen: dict[str, object]) -> Non
 
 
 def test_one_too_many_reads_a_sentence_and_may_try_again(seen: dict[str, object]) -> None:
-    assert str(seen["busy"]).startswith("2 requests are waiting already, which is all that may; try again in a moment.")
+    assert str(seen["busy"]).startswith("All 2 places in the queue are taken; try again in a moment.")
     assert seen["layers of the one who tried again"] == 4
 
 

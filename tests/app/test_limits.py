@@ -122,13 +122,13 @@ def test_where_too_many_wait_the_last_good_picture_stays_with_a_button_to_try_ag
     assert not app.warning
 
     def busy(*args: object, **others: object) -> None:
-        raise BusyError("64 requests are waiting already, which is all that may; try again in a moment")
+        raise BusyError("all 64 places in the queue are taken; try again in a moment")
 
     with monkeypatch.context() as patch:
         patch.setattr(store.engine(), "in_turn", busy)
         app.text_input(key="text").set_value("Twice upon a time").run()
         assert not app.exception and len(app.warning) == 1
-        assert "64 requests are waiting already" in told(app) and "Below is the last sentence" in told(app)
+        assert "All 64 places in the queue are taken" in told(app) and "Below is the last sentence" in told(app)
         assert app.session_state["shown"].text == TEXT  # what is drawn below
     next(each for each in app.button if each.label == "Try again").click().run()
     assert not app.exception and not app.warning
@@ -140,7 +140,7 @@ def test_where_too_many_wait_compare_keeps_one_text_in_all_its_models(monkeypatc
     before = [each.value for each in app.caption]
 
     def busy(*args: object, **others: object) -> None:
-        raise BusyError("64 requests are waiting already, which is all that may; try again in a moment")
+        raise BusyError("all 64 places in the queue are taken; try again in a moment")
 
     store.run("gqa-rope", "Thrice upon a time")  # one of the two could be shown, the other not
     with monkeypatch.context() as patch:

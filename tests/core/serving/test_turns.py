@@ -129,7 +129,7 @@ def test_more_than_may_wait_are_told_so_at_once_and_the_app_itself_is_not_counte
     turned_away = Visitor(turns, "d")
     wait_until(lambda: turned_away.error is not None)
     assert isinstance(turned_away.error, BusyError)
-    assert str(turned_away.error).startswith("2 requests are waiting already")
+    assert str(turned_away.error).startswith("all 2 places in the queue are taken")
     own = Visitor(turns, "")
     wait_until(lambda: turns.waiting == 4)
     for each in (*everyone, own):
