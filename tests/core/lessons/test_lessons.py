@@ -144,7 +144,7 @@ def test_smollm2_scores_what_it_computed(smollm2: Model, sentence: str) -> None:
 
 
 def test_a_model_without_rope_is_refused(minilm: Model) -> None:
-    with pytest.raises(InputError, match="minilm does not turn"):
+    with pytest.raises(InputError, match="minilm does not rotate"):
         rotation.of_run(run(minilm, TEXT), 0, 0, 1, 1)
 
 
