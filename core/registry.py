@@ -106,7 +106,7 @@ def own(path_or_id: str) -> ModelRow:
         return load_own(path_or_id, device, dtype, progress)
 
     title = path_or_id.rstrip("/").rpartition("/")[2]
-    return ModelRow(title=title, about=f"{path_or_id} · carried by transformers", load=load)
+    return ModelRow(title=title, about=f"{path_or_id} · run by transformers", load=load)
 
 
 def lookup(table: Mapping[str, Any], name: str, what: str) -> Any:

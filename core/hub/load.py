@@ -215,7 +215,7 @@ def _complete(name: str, title: str, module: Carrier, tokenizer: Tokenizer, conf
             f"its layers have different numbers of heads ({', '.join(map(str, sorted(heads)))})"
         )
     causal = not any(bool(h.allowed().triu(1).any()) for h in handed)
-    about = f"{config['model_type']} · {len(calls)} attention layers × {heads.pop()} heads · carried by transformers"
+    about = f"{config['model_type']} · {len(calls)} attention layers × {heads.pop()} heads · run by transformers"
     return HubModel(
         name=name, title=title, about=about, context=context, tokenizer=tokenizer, n_layers=len(calls),
         n_heads=len(handed[0].q), causal=causal, module=module, attentions=tuple(call[0] for call in calls),

@@ -167,7 +167,7 @@ def test_windows_cover_the_text_and_are_averaged() -> None:
 
 
 def test_only_rope_can_be_scaled_and_only_decoders_predict(minilm) -> None:
-    with pytest.raises(InputError, match="MiniLM does not turn its queries"):
+    with pytest.raises(InputError, match="MiniLM does not rotate its queries"):
         scaled(minilm, Linear(2.0))
     with pytest.raises(InputError, match="MiniLM reads both ways"):
         losses(minilm, [1, 2, 3])

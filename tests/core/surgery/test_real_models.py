@@ -177,7 +177,7 @@ def test_what_has_no_heads_is_refused_with_what_it_has():
         convertible(mla)
     with pytest.raises(InputError, match="keeps a latent and a rotated key already"):
         layer_of(mla, 0)
-    with pytest.raises(InputError, match="is carried by transformers"):
+    with pytest.raises(InputError, match="is run by transformers"):
         convertible(SimpleNamespace(**dict.fromkeys(_READABLE), title="Theirs", read=print))
 
 

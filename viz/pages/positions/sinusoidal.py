@@ -122,5 +122,5 @@ def _wavelengths(choices: Positions, look: Theme) -> None:
     picture(
         figure, "wavelengths", f"From {lengths[0]:.2f} to {lengths[-1]:,.0f} positions.",
         f"From {lengths[0]:.2f} (2π) to {lengths[-1]:,.0f} positions, each {lengths[1] / lengths[0]:.3g} times the one before. "
-        f"{slow} of {len(lengths)} pairs do not turn once within these {choices.count} positions.",
+        f"{slow} of {len(lengths)} pairs do not complete a turn within these {choices.count} positions.",
     )  # fmt: skip
