@@ -85,7 +85,7 @@ def test_every_tiny_sibling_and_every_conversion_of_it_holds_what_the_formula_sa
     attention: str, position: str, minilm: Model
 ) -> None:
     model = _single(tiny_sibling(attention, position, minilm.tokenizer))
-    moments = [torch.eye(22, dtype=torch.float64) for _ in range(model.n_layers)]
+    moments = [torch.eye(23, dtype=torch.float64) for _ in range(model.n_layers)]
     for it in (model, *_converted(model, moments)):
         found, shape = held(it, [3, 5, 7]), cache_shape(it)
         one = 3 * it.attention.cached_elements_per_token() * 4

@@ -189,7 +189,8 @@ def test_checkpoints_that_visitors_named_stay_within_their_bytes(monkeypatch: py
     engine = Engine("cpu", any_model=True, settings=Settings(models=Models(added_bytes=25_000_000)))
     sibling = engine.model("gqa-rope")
     assert 9_000_000 < weight_bytes(sibling) < 10_000_000
-    monkeypatch.setattr("headlight.core.loading.load_model", lambda name, device, progress: replace(sibling, name=name))
+    known = "headlight.core.serving.engine.load_model"
+    monkeypatch.setattr(known, lambda name, device, progress: replace(sibling, name=name))
     for name in ("a/1", "a/2", "a/3"):
         engine.add(name)
     assert [engine.loaded(name) for name in ("a/1", "a/2", "a/3", "gqa-rope")] == [False, True, True, True]
