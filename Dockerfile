@@ -19,7 +19,7 @@ WORKDIR /app
 COPY scripts scripts
 RUN sh scripts/system.sh
 COPY Makefile VERSION requirements.txt requirements-models.txt ./
-RUN make install TORCH=$TORCH
+RUN make dependencies TORCH=$TORCH
 COPY . .
 ARG COMMIT=
 ENV HEADLIGHT_COMMIT=$COMMIT

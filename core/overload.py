@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-
-from core.errors import OutOfMemoryError, TooLongError
+from headlight.core.errors import OutOfMemoryError, TooLongError
 
 T = TypeVar("T")
 Check = Callable[[], None]

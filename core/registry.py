@@ -1,4 +1,5 @@
-"""The catalogue: what Headlight knows by name. A new variant, encoding or model is one row here."""
+"""The catalogue: what Headlight knows by name. A new model is one row here; a variant's row stands in `attention/variants.py`,
+an encoding's in `positions/encodings.py`."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
-from core.attention import GQA, MHA, MLA, MQA, Attention, Decoupled, Latent
-from core.checkpoints import packages, pretrained, sibling
-from core.checkpoints.gguf_llama import Progress
-from core.errors import UnknownNameError
-from core.model import Readable
-from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
+from headlight.core.attention import Attention
+from headlight.core.attention.variants import VARIANTS
+from headlight.core.checkpoints import packages, pretrained, sibling
+from headlight.core.checkpoints.gguf_llama import Progress
+from headlight.core.errors import UnknownNameError
+from headlight.core.model import Readable
+from headlight.core.positions import Position
+from headlight.core.positions.encodings import ENCODINGS
 
 Loader = Callable[[torch.device, torch.dtype, Progress | None], Readable]
 
@@ -46,23 +48,14 @@ class ModelRow:
         return self.package is None or packages.installed(self.package)
 
 
-ATTENTION: Mapping[str, type[Attention]] = {
-    "mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA, "latent": Latent, "decoupled": Decoupled,
-}  # fmt: skip
-
-POSITIONS: Mapping[str, type[Position]] = {
-    "none": Position,
-    "learned": Learned,
-    "sinusoidal": Sinusoidal,
-    "rope": RoPE,
-    "alibi": ALiBi,
-}
+ATTENTION: Mapping[str, type[Attention]] = {name: row.kind for name, row in VARIANTS.items()}
+POSITIONS: Mapping[str, type[Position]] = {name: row.kind for name, row in ENCODINGS.items()}
 
 
 def _sibling(attention: str, position: str) -> ModelRow:
     folder = sibling.FOLDER / f"{attention}-{position}"
-    title = f"{sibling.VARIANTS[attention][0]} · {sibling.ENCODINGS[position][0]}"
-    about = "one of twelve small models, trained alike from scratch in all but their attention and their positions"
+    title = sibling.title_of(attention, position)
+    about = "one of our small models, trained alike from scratch in all but their attention and their positions"
 
     def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
         return sibling.load(folder, device, dtype)
@@ -71,11 +64,13 @@ def _sibling(attention: str, position: str) -> ModelRow:
     return ModelRow(title, about, load, attention, position, folder=folder, source=source, licence=licence)
 
 
-SIBLINGS: Mapping[str, ModelRow] = {
-    f"{attention}-{position}": _sibling(attention, position)
-    for position in sibling.ENCODINGS
-    for attention in sibling.VARIANTS
-}
+def siblings() -> dict[str, ModelRow]:
+    """A row for every attention variant with every encoding that siblings are trained with, trained here or not."""
+    pairs = ((attention, position) for position in sibling.encodings() for attention in sibling.variants())
+    return {f"{attention}-{position}": _sibling(attention, position) for attention, position in pairs}
+
+
+SIBLINGS: Mapping[str, ModelRow] = siblings()
 
 MODELS: Mapping[str, ModelRow] = {
     "minilm": ModelRow(
@@ -106,7 +101,7 @@ def own(path_or_id: str) -> ModelRow:
     """The row of a checkpoint of one's own: a folder, or a name on the Hugging Face Hub ("org/name")."""
 
     def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
-        from core.hub.load import load as load_own  # its packages are optional, so it is imported when used
+        from headlight.core.hub.load import load as load_own  # its packages are optional, so it is imported when used
 
         return load_own(path_or_id, device, dtype, progress)
 

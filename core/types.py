@@ -24,12 +24,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from headlight.core.cache import Cache
+from headlight.core.errors import InputError, UntracedLayerError
+from headlight.core.positions.base import Position
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from core.cache import Cache
-from core.errors import InputError, UntracedLayerError
-from core.positions.base import Position
 
 __all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Tracer", "Traces"]
 
@@ -66,7 +65,8 @@ class Tokens:
 class Step:
     """One line of the derivation of attention: a name, its formula in LaTeX, the names of its axes, and its value.
 
-    inputs: the names of the steps that it is made from, so that the derivation is a graph.
+    inputs: the names of the steps that it is made from, so that the derivation is a graph; about: what it is in plain words,
+    for a step that only this variant has.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Step:
     axes: tuple[str, ...]
     value: Tensor
     inputs: tuple[str, ...] = ()
+    about: str = ""
 
     @property
     def n_heads(self) -> int | None:
@@ -114,7 +115,7 @@ class Trace:
     `scores` are scaled, carry a score bias where the encoding has one, and are not yet masked; `weights` are their
     masked softmax (0 to 1, each row sums to 1); `mask` is True where a query may look; `scale` is the factor on q·k.
 
-    Models that `transformers` carries may do more (see `core.hub.handed`): `bias` is what was added to the scaled scores,
+    Models that `transformers` runs may do more (see `core.hub.captured_call`): `bias` is what was added to the scaled scores,
     `softcap` the c of c tanh(s / c), `sinks` a logit a head that takes its share of each row and shows nothing.
     """
 

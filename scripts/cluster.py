@@ -23,7 +23,7 @@ def main() -> int:
         signal.signal(number, lambda *_: over.set())
     url = f"http://127.0.0.1:{port}"
     # Sessions of their own: Ctrl-C comes here alone, and they are ended in order.
-    servers = _start([sys.executable, "-m", "core.compute.ray_serve"], {})
+    servers = _start([sys.executable, "-m", "headlight.core.serving.compute.ray_serve"], {})
     app = None
     try:
         if _ready(url, servers, over):

@@ -33,21 +33,28 @@ def server(log: Path, path: str = "", **environment: str) -> Iterator[str]:
     """The app on a free port of the loopback, below `path` ("/lab"); yields its address once it answers."""
     port = free_port()
     command = [
-        sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true",
+        "streamlit", "run", "app.py", "--server.headless", "true",
         "--server.address", "127.0.0.1", "--server.port", str(port),
         "--server.baseUrlPath", path.strip("/"), "--", "--device", "cpu",
     ]  # fmt: skip
+    with serving(command, f"http://127.0.0.1:{port}{path}", log, **environment) as url:
+        yield url
+
+
+@contextmanager
+def serving(module: list[str], url: str, log: Path, **environment: str) -> Iterator[str]:
+    """A module of ours with its arguments, run as a server; yields its address once it answers there."""
     with log.open("w") as out:
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", *module],
             cwd=ROOT,
             stdout=out,
             stderr=subprocess.STDOUT,
             env={"MALLOC_ARENA_MAX": "2"} | os.environ | environment,
         )
         try:
-            _wait_until_healthy(f"http://127.0.0.1:{port}{path}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}{path}"
+            _wait_until_healthy(f"{url}/_stcore/health", process, log)
+            yield url
         finally:
             process.terminate()
             process.wait(20)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
 from jaxtyping import install_import_hook
 
-install_import_hook("core", "beartype.beartype")  # before anything imports core
+install_import_hook("headlight.core", "beartype.beartype")  # before anything imports core
 
 import pytest
+import torch
+from headlight.core.model import Model
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
-from core import load_model
-from core.model import Model
+from headlight import load_model
 from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
 
 __all__ = ["address", "browser", "open_page"]
@@ -23,6 +26,37 @@ __all__ = ["address", "browser", "open_page"]
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# Several workers share the cores, torch's threads included.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, torch.get_num_threads() // WORKERS))
+
+# What starts a server, a browser or other processes of its own: each on one worker, and first, since they take longest.
+TOGETHER = ("browser", "package", "compute", "faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first."""
+    items.sort(key=lambda item: (*TOGETHER, group(item.nodeid)).index(group(item.nodeid)))
+
+
+def group(nodeid: str) -> str:
+    """What runs on one worker: each of TOGETHER, and every other file, so that its fixtures are made once."""
+    file = nodeid.partition("::")[0]
+    return next((name for name in TOGETHER if f"{name}.py" in file or f"/{name}/" in file), file)
+
+
+class Grouped(LoadScopeScheduling):
+    """pytest-xdist's scheduler of scopes, with `group` as the scope (its own groups are lost with pytest 9.2's node ids)."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
+    """For pytest-xdist."""
+    return Grouped(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -21,14 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("core", "viz", "tests", "benchmarks", "assets", "pyproject.toml")
+NEEDED = ("headlight", "core", "viz", "tests", "benchmarks", "assets", "pyproject.toml")
 # What tests attention, positions, caches and decoding; the tests by the pitfalls' own names only after the others.
-LAWS = ("mla", "identities", "absolute_and_biased", "positions", "contract", "sliding_window")
+LAWS = (
+    *(f"attention/test_{name}" for name in ("mla", "identities")),
+    *(f"positions/test_{name}" for name in ("absolute_and_biased", "positions")),
+    *(f"attention/test_{name}" for name in ("contract", "sliding_window")),
+)
 LAYERS = ("attention_layers", "gpt2_and_bert_layers", "odd_layers", "sliding_window")
 TESTS = (
-    *(f"tests/core/test_{name}.py" for name in LAWS),
-    *(f"tests/reference/test_{name}.py" for name in LAYERS),
-    *(f"tests/core/test_{name}.py" for name in ("pitfalls", "decoding", "runs")),
+    *(f"tests/core/{name}.py" for name in LAWS),
+    *(f"tests/reference/layers/test_{name}.py" for name in LAYERS),
+    *(f"tests/core/{name}.py" for name in ("attention/test_pitfalls", "test_decoding", "test_runs")),
 )
 
 BASE, GQA, MLA, MODEL = "core/attention/base.py", "core/attention/gqa.py", "core/attention/mla.py", "core/model.py"
@@ -48,7 +52,9 @@ def mistake(pitfall: int, what: str, *patches: tuple[str, str, str]) -> Mistake:
     return Mistake(pitfall, what, patches)
 
 
+ROW = "return Heads(self.n_kv_heads, self.head_dim,"
 MASKED = 'scores.masked_fill(~mask, float("-inf")).softmax(-1)'
+SEVERAL = "windowed or (self.causal and not square and len(p.q_pos) > 1)"
 NORMED = '"c_kv": _latent_norm(c_kv, params, "kv_a_layernorm"),'
 READ = 'c_kv, k_rope = cache.tensors["c_kv"], cache.tensors["k_rope"]\n        '
 READ_AND_NORM = READ + 'c_kv = _latent_norm(c_kv, params, "kv_a_layernorm")\n        '
@@ -60,9 +66,9 @@ MISTAKES = (
     mistake(1, "KV heads tiled (0, 1, 0, 1)", (
         BASE, "t.repeat_interleave(self.n_heads // t.shape[0], dim=0)", "t.repeat(self.n_heads // t.shape[0], 1, 1)",
     )),
-    mistake(2, "several new tokens masked from the top left", (BASE, "windowed or (self.causal and not square)", "windowed")),
+    mistake(2, "several new tokens masked from the top left", (BASE, SEVERAL, "windowed")),
     mistake(2, "one new token sees key 0 alone",
-        (BASE, "windowed or (self.causal and not square)", "windowed"), (BASE, " and len(p.q_pos) > 1", ""),
+        (BASE, SEVERAL, "windowed"), (BASE, " and len(p.q_pos) > 1", ""),
     ),
     mistake(3, "MLA's scale without the rotary part", (
         MLA, "    def shapes(self)",
@@ -122,7 +128,7 @@ MISTAKES = (
         "F.rms_norm(x.float(), weight.shape, weight.float(), LATENT_EPS).to(x.dtype)",
     )),
     mistake(10, "a window of one token too many", (
-        "tests/core/windows.py", "k_pos[None, :] < width", "k_pos[None, :] <= width",
+        "tests/core/attention/windows.py", "k_pos[None, :] < width", "k_pos[None, :] <= width",
     )),
     mistake(10, "fused attention blind to the window", (
         BASE, "windowed = type(self).allowed is not Attention.allowed", "windowed = False",
@@ -150,12 +156,12 @@ MISTAKES = (
         "return x + self.fused(self.project(x, params, position, past), params)",
     )),
     mistake(13, "the block adds it twice", (MODEL, "x = x + attend(rms_norm(", "x = x + x + attend(rms_norm(")),
-    mistake(14, "keys counted, values forgotten", (GQA, "return 2 * self.n_kv_heads", "return self.n_kv_heads")),
+    mistake(14, "keys counted, values forgotten", (GQA, f"{ROW} self.head_dim)", f"{ROW} 0)")),
     mistake(14, "a factor 2 on the latent", (
-        MLA, "return self.kv_lora_rank + self.qk_rope_head_dim", "return 2 * (self.kv_lora_rank + self.qk_rope_head_dim)",
+        MLA, "return Latent(self.kv_lora_rank, ", "return Latent(2 * self.kv_lora_rank, ",
     )),
     mistake(14, "head_dim taken for d_model / n_heads", (
-        GQA, "return 2 * self.n_kv_heads * self.head_dim", "return 2 * self.n_kv_heads * (self.d_model // self.n_heads)",
+        GQA, f"{ROW} self.head_dim)", "return Heads(self.n_kv_heads, *[self.d_model // self.n_heads] * 2)",
     )),
     mistake(15, "a KB of 1,024 bytes counted as 1,000", (
         CACHE, "return sum(t.numel() * t.element_size() for t in tensors.values())",

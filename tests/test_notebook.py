@@ -22,9 +22,9 @@ def _in_a_fresh_interpreter(code: str) -> str:
 
 def test_the_readmes_notebook_lines_work_as_printed():
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert "from core import load_model, run" in lines
+    assert "import headlight as hl" in lines
     shown = """
-figure = head_map(result, layer=3, head=1)
+figure = hl.head_map(result, layer=3, head=1)
 print(result.tokens.pieces[:3], tuple(result.layers[3].weights.shape), type(figure).__name__)
 import sys
 print("streamlit" in sys.modules)
@@ -36,16 +36,17 @@ print("streamlit" in sys.modules)
 def test_core_alone_loads_neither_plotly_nor_streamlit():
     loaded = _in_a_fresh_interpreter("""
         import sys
-        import core, core.engine, core.export, core.examples, core.measures
-        print(sorted({name.partition(".")[0] for name in sys.modules} & {"streamlit", "plotly", "viz", "transformers"}))
+        import headlight.core.serving.engine, headlight.core.export.layer, headlight.core.examples
+        import headlight.core.analysis.head_scores
+        print(sorted(set(sys.modules) & {"streamlit", "plotly", "headlight.viz", "transformers"}))
     """)
     assert loaded == "[]\n"
 
 
 def test_a_run_computes_no_weights_until_they_are_asked_for():
     traced = _in_a_fresh_interpreter("""
-        from core import load_model, run
-        from core.attention import Attention
+        from headlight import load_model, run
+        from headlight.core.attention import Attention
         original = Attention.trace
         Attention.trace = lambda self, *args: print("traced") or original(self, *args)
         result = run(load_model("minilm"), "the street")

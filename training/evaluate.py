@@ -16,23 +16,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.checkpoints.folder import Config, Weights, read_config
+from headlight.core.decoding import continue_text
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.model import Model
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.checkpoints import sibling as checkpoint
-from core.checkpoints.folder import Config, Weights, read_config
-from core.decoding import continue_text
-from core.errors import HeadlightError, TrainingError
-from core.model import Model
-from core.registry import lookup
 from training import files
 from training.measures import heads, pronouns
 from training.measures.trigram import Trigram
 from training.model import Network
-from training.prepare import Prepared, prepare
-from training.presets import PRESETS, SEEDS, SPREAD, Preset, siblings
-from training.tokens import START
+from training.presets import SEEDS, SPREAD, Preset, budget, siblings
+from training.text.corpus import KINDS
+from training.text.prepare import Prepared, prepare
+from training.text.tokens import START
 
 ROOT = Path(__file__).resolve().parent.parent
 COREF = ROOT / "assets" / "coref"
@@ -44,7 +44,7 @@ _CONTINUED = 80  # tokens of a sample text
 
 
 def measure(folder: Path, prepared: Prepared, valid: int, coref: Path = COREF) -> dict[str, Any]:
-    """Losses (nats a token), scores of all heads (0-1), pronouns and samples of one shipped sibling.
+    """Losses (nats per token), scores of all heads (0-1), pronouns and samples of one shipped sibling.
 
     valid: validation rows at most; coref: the folder of the pronoun sets.
     """
@@ -71,14 +71,30 @@ def losses(config: Config, params: Mapping[str, Tensor], prepared: Prepared, val
     }
 
 
-@torch.inference_mode()
+def losses_by_kind(config: Config, params: Mapping[str, Tensor], prepared: Prepared, valid: int) -> dict[str, float]:
+    """The mean loss (nats per token) on validation rows: "all", and those of each kind of text that has any."""
+    rows = prepared.valid.spread(valid)
+    found = token_losses(config, params, *prepared.valid.batch(rows)).view(len(rows), -1).mean(1)
+    kinds = torch.from_numpy(prepared.valid_kinds[rows])
+    told = {"all": found} | {kind: found[kinds == index] for index, kind in enumerate(KINDS)}
+    return {kind: round(float(mine.mean()), 4) for kind, mine in told.items() if len(mine)}
+
+
 def mean_loss(
     config: Config, params: Mapping[str, Tensor], inputs: Int[Tensor, "rows seq"], targets: Int[Tensor, "rows seq"]
 ) -> float:
-    """Mean cross-entropy in nats a token, computed in the precision of the parameters."""
+    """Mean cross-entropy in nats per token, computed in the precision of the parameters."""
+    return float(token_losses(config, params, inputs, targets).mean())
+
+
+@torch.inference_mode()
+def token_losses(
+    config: Config, params: Mapping[str, Tensor], inputs: Int[Tensor, "rows seq"], targets: Int[Tensor, "rows seq"]
+) -> Float[Tensor, " tokens"]:
+    """Cross-entropy of every token in nats, row after row, computed in the precision of the parameters."""
     network = Network(config)
     pieces = zip(inputs.split(_TOGETHER), targets.split(_TOGETHER), strict=True)
-    return float(torch.cat([_losses(network.logits(params, x), y) for x, y in pieces]).double().mean())
+    return torch.cat([_losses(network.logits(params, x), y) for x, y in pieces]).double()
 
 
 def _losses(logits: Float[Tensor, "rows seq vocab_size"], targets: Int[Tensor, "rows seq"]) -> Float[Tensor, " tokens"]:
@@ -176,7 +192,7 @@ def _spread(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def markdown(made: Mapping[str, Any]) -> str:
     """The table as people read it."""
-    head = ("sibling", "parameters", "cached a token and layer", "validation loss", "previous token", "induction",
+    head = ("sibling", "parameters", "cached per token per layer", "validation loss", "previous token", "induction",
             "Winogender", "WinoBias", "trained")  # fmt: skip
     rows = [_cells(row) for row in made["siblings"]]
     rows += [(f"*{b['name']}*", "", "", f"{b['validation_loss']:.3f}", *[""] * 5) for b in made["baselines"]]
@@ -214,11 +230,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns 0, or 2 after one line that says what went wrong."""
     options = _parser().parse_args(arguments)
     try:
-        preset = lookup(PRESETS, options.preset, "preset")
-        work = options.work or ROOT / "training" / "runs" / preset.name
+        preset = budget(options.preset, options.tokens)
+        work = options.work or ROOT / "training" / "runs" / options.preset
         prepared = prepare(preset, work, options.corpus, options.valid)
-        twelve = [s.name for s in siblings(preset, prepared.sha256) if not s.seed]
-        evaluate(options.output, preset, prepared, options.coref, options.only.split(",") if options.only else twelve)
+        every = [s.name for s in siblings(preset, prepared.sha256) if not s.seed]
+        evaluate(options.output, preset, prepared, options.coref, options.only.split(",") if options.only else every)
         print(markdown(table(options.output, preset, prepared)))
     except (HeadlightError, OSError) as error:
         print(f"training: {error}", file=sys.stderr)
@@ -229,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--preset", default="small", help="the preset they were trained with")
+    parser.add_argument("--tokens", type=int, help="the budget, where the command that trained them named one")
     parser.add_argument("--corpus", type=Path, metavar="FILE", help="the text that was learnt from (for the trigrams)")
     parser.add_argument("--valid", type=Path, metavar="FILE", help="the text to judge on")
     parser.add_argument("--only", metavar="NAMES", help="measure these alone; the table is made from all cards")

@@ -15,30 +15,32 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from headlight.core.attention.variants import name_of
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.checkpoints.folder import Config, read_config
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.loading import pick_device
+from headlight.core.registry import lookup
+from headlight.core.surgery import Conversion, MeanPooling, WeightedSVD
+from headlight.core.surgery.base import heads_of
+from headlight.core.surgery.calibration import second_moments
+from headlight.core.surgery.held_out import calibration
+from headlight.core.surgery.whole import convert_model
 from torch import Tensor
 from tqdm import tqdm
 
-from core.checkpoints import sibling as checkpoint
-from core.checkpoints.folder import Config, read_config
-from core.engine import pick_device
-from core.errors import HeadlightError, TrainingError
-from core.heldout import calibration
-from core.registry import lookup
-from core.surgery import Conversion, MeanPooling, WeightedSVD
-from core.surgery.calibration import second_moments
-from core.surgery.whole import convert_model
 from training import evaluate, files, loop, ship
 from training.loop import Machine, State
-from training.prepare import Prepared, claimed, prepare
 from training.presets import PRESETS, Preset
 from training.ship import Job
-from training.tokens import Later
+from training.text.prepare import Prepared, claimed, prepare
+from training.text.tokens import Later
 
 ROOT = Path(__file__).resolve().parent.parent
 SIBLINGS = ROOT / "assets" / "siblings"
@@ -56,17 +58,16 @@ class Case:
     source: str
     conversion: Conversion
     setting: int
-    attention: str
     beside: str | None = None
     kept: bool = True
 
 
 CASES: Mapping[str, Case] = {
-    "mha-rope-to-gqa": Case("mha-rope", MeanPooling(), 2, "gqa", "gqa-rope"),
-    "mha-rope-to-mqa": Case("mha-rope", MeanPooling(), 1, "mqa", "mqa-rope"),
-    "mha-rope-unchanged": Case("mha-rope", MeanPooling(), 6, "mha", kept=False),
-    "mha-sinusoidal-to-latent": Case("mha-sinusoidal", WeightedSVD(), 144, "latent", "mla-sinusoidal"),
-    "mha-sinusoidal-unchanged": Case("mha-sinusoidal", MeanPooling(), 6, "mha", kept=False),
+    "mha-rope-to-gqa": Case("mha-rope", MeanPooling(), 2, "gqa-rope"),
+    "mha-rope-to-mqa": Case("mha-rope", MeanPooling(), 1, "mqa-rope"),
+    "mha-rope-unchanged": Case("mha-rope", MeanPooling(), 6, kept=False),
+    "mha-sinusoidal-to-latent": Case("mha-sinusoidal", WeightedSVD(), 144, "mla-sinusoidal"),
+    "mha-sinusoidal-unchanged": Case("mha-sinusoidal", MeanPooling(), 6, kept=False),
 }
 
 
@@ -85,14 +86,18 @@ class Healing:
     def config(self) -> Config:
         """The source's config.json with the converted attention in it."""
         config = read_config(SIBLINGS / self.case.source)
-        heads = {"latent": config["n_heads"], "mha": config["n_heads"]}.get(self.case.attention, self.case.setting)
-        rank = {"kv_lora_rank": self.case.setting} if self.case.attention == "latent" else {}
-        return Config(config | {"attention": self.case.attention, "n_kv_heads": heads} | rank)
+        source = heads_of(checkpoint.attention_of(config))
+        if source is None:
+            raise TrainingError(f"{self.case.source} has no key and value heads to convert")
+        new = self.case.conversion.attention(source, self.case.setting)
+        # n_kv_heads is written for MHA and MQA as well, whose class says it: so it was before.
+        sizes = {f.name: getattr(new, f.name) for f in fields(new) if f.name not in ("causal", "bias")}
+        return Config(config | sizes | {"attention": name_of(new)})
 
     @property
     def fingerprint(self) -> str:
         """Changes with anything that its losses depend on."""
-        told = {"corpus": self.corpus, "weights": self.weights, "preset": asdict(self.preset), "seed": self.seed}
+        told = {"corpus": self.corpus, "weights": self.weights, "preset": self.preset.facts, "seed": self.seed}
         case = [self.case.source, repr(self.case.conversion), self.case.setting]
         return hashlib.sha256(json.dumps([told, case], sort_keys=True).encode()).hexdigest()[:16]
 

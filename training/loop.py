@@ -1,27 +1,33 @@
-"""Optimise one sibling: AdamW, warm-up and cosine, clipping; stopped at any moment, it goes on from its last checkpoint.
+"""Optimise one sibling: AdamW, warm-up and decay, clipping; stopped at any moment, it goes on from its last checkpoint.
 
 Which rows a step reads and which learning rate it takes follow from the step's number alone, and nothing else is
 random, so a resumed run computes the very losses of an unbroken one.
+
+With the schedule "wsd" (warm-up, constant, decay; Hu et al. 2024, arXiv 2404.06395) the constant phase is the same for all
+budgets: `train_stage` takes it up where the last budget's decay branched off, and keeps the state where its own does.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import safetensors.torch
 import torch
+from headlight.core.checkpoints.folder import Config
+from headlight.core.errors import TrainingError
+from headlight.core.registry import lookup
 from torch import Tensor
 
-from core.checkpoints.folder import Config
-from core.errors import TrainingError
 from training import files, model
-from training.presets import Preset
-from training.tokens import Rows
+from training.presets import Preset, Sibling
+from training.text.tokens import Rows
 
 CLIP = 1.0  # largest norm of all gradients together
 DECAY = 0.1  # weight decay, on matrices alone
@@ -68,12 +74,16 @@ class Machine:
 
 @dataclass
 class State:
-    """What a checkpoint holds: parameters (float32), optimiser, the loss of every step so far (nats), seconds spent."""
+    """What a checkpoint holds: parameters (float32), optimiser, the loss of every step so far (nats), time spent.
+
+    seconds: of the clock; cpu_seconds: of the processor, which is what can be compared where a machine is shared.
+    """
 
     params: dict[str, Tensor]
     optimizer: torch.optim.AdamW
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     @property
     def step(self) -> int:
@@ -81,19 +91,77 @@ class State:
         return len(self.losses)
 
 
-def train(state: State, sibling: Plan, rows: Rows, machine: Machine, checkpoint: Path) -> Iterator[State]:
+def train(
+    state: State, sibling: Plan, rows: Rows, machine: Machine, checkpoint: Path, snapshots: Path | None = None
+) -> Iterator[State]:
     """Takes the state to the end of the preset's steps, yielding it after each, and writes `checkpoint` on the way.
 
-    Raises TrainingError for a loss that is no number.
+    snapshots: a folder for the weights at `snapshot_steps`. Raises TrainingError for a loss that is no number.
     """
     compute = _loss_function(sibling, machine)
+    points = set(snapshot_steps(sibling.preset.steps)) if snapshots else set()
+    if snapshots and not state.step:
+        write_snapshot(state, snapshots)
     while state.step < sibling.preset.steps:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         state.losses.append(_step(state, sibling, rows, compute))
         state.seconds += time.perf_counter() - started
+        state.cpu_seconds += time.process_time() - used
+        if snapshots and state.step in points:
+            write_snapshot(state, snapshots)
         if state.step % sibling.preset.checkpoint == 0 or state.step == sibling.preset.steps:
             save(state, sibling, checkpoint)
         yield state
+
+
+def train_stage(state: State, sibling: Sibling, rows: Rows, machine: Machine, work: Path) -> Iterator[State]:
+    """A fresh state to the end of a budget, whatever of the way checkpoints in `work` have done already.
+
+    Raises TrainingError where the constant phase is past the start of this budget's decay and no state was kept there.
+    """
+    last = checkpoint_file(sibling, work)
+    if last.exists():
+        resume(state, sibling, last)
+    elif sibling.preset.schedule == "wsd":
+        yield from _train_constant(state, replace(sibling, preset=sibling.preset.constant), rows, machine, work)
+    yield from train(state, sibling, rows, machine, last)
+
+
+def _train_constant(state: State, phase: Sibling, rows: Rows, machine: Machine, work: Path) -> Iterator[State]:
+    rolling, branch = work / f"{phase.name}.constant.pt", work / f"{phase.name}.constant-{phase.preset.steps:06}.pt"
+    latest = next((path for path in (branch, rolling) if path.exists()), None)
+    if latest:
+        resume(state, phase, latest)
+    if state.step > phase.preset.steps:
+        raise TrainingError(
+            f"{rolling} is at step {state.step:,}, past the {phase.preset.steps:,} of this budget's constant phase; "
+            "train smaller budgets first, or name another folder with --work"
+        )
+    yield from train(state, phase, rows, machine, rolling, work / "snapshots" / phase.name)
+    if not branch.exists():
+        save(state, phase, branch)
+
+
+def checkpoint_file(sibling: Plan, work: Path) -> Path:
+    """Where a run's latest state is kept; with "wsd", that of its decay, as the constant phase has files of its own."""
+    stage = f".{sibling.preset.name}" if sibling.preset.schedule == "wsd" else ""
+    return work / f"{sibling.name}{stage}.pt"
+
+
+def snapshot_steps(steps: int) -> list[int]:
+    """Two points an octave, so that they are even on a log scale: 0, then from 16 steps on; the same for all budgets."""
+    octaves = (round(16 * 2 ** (k / 2)) for k in itertools.count())
+    return [0, *itertools.takewhile(lambda step: step <= steps, octaves)]
+
+
+def write_snapshot(state: State, folder: Path) -> None:
+    """The weights alone, in half precision, as "step-000016.safetensors"."""
+    files.write(folder / f"step-{state.step:06}.safetensors", safetensors.torch.save(halves(state)))
+
+
+def halves(state: State) -> dict[str, Tensor]:
+    """The weights as they are shipped: in half precision."""
+    return {name: t.detach().cpu().half().contiguous() for name, t in state.params.items()}
 
 
 def begin(sibling: Plan, machine: Machine, weights: Mapping[str, Tensor] | None = None) -> State:
@@ -108,11 +176,27 @@ def begin(sibling: Plan, machine: Machine, weights: Mapping[str, Tensor] | None 
     return State(params, torch.optim.AdamW(sets, lr=0.0, betas=BETAS, fused=True))
 
 
-def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Rises linearly to `peak` in `warmup` steps, then falls along half a cosine to 0 at the last step."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+def learning_rate(step: int, preset: Preset) -> float:
+    """Rises linearly to `peak` in the steps of the warm-up, then goes as the preset's schedule says."""
+    if step < preset.warmup:
+        return preset.peak * (step + 1) / preset.warmup
+    return preset.peak * lookup(SCHEDULES, preset.schedule, "schedule")(step, preset)
+
+
+def _cosine(step: int, preset: Preset) -> float:
+    """Half a cosine, to 0 at the last step."""
+    return 0.5 * (1 + math.cos(math.pi * (step - preset.warmup) / max(preset.steps - preset.warmup, 1)))
+
+
+def _warmup_stable_decay(step: int, preset: Preset) -> float:
+    """1 up to the last `decay` steps, then 1 - sqrt(share of them that is done) (Hägele et al. 2024, arXiv 2405.18392)."""
+    done = step - (preset.steps - preset.decay)
+    return 1.0 if done <= 0 else 1 - math.sqrt(done / preset.decay)
+
+
+SCHEDULES: Mapping[str, Callable[[int, Preset], float]] = {
+    "cosine": _cosine, "wsd": _warmup_stable_decay, "constant": lambda step, preset: 1.0,
+}  # fmt: skip
 
 
 def save(state: State, sibling: Plan, path: Path) -> None:
@@ -123,6 +207,7 @@ def save(state: State, sibling: Plan, path: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
         "losses": state.losses,
         "seconds": state.seconds,
+        "cpu_seconds": state.cpu_seconds,
     }
     buffer = io.BytesIO()
     torch.save(held, buffer)
@@ -138,7 +223,7 @@ def resume(state: State, sibling: Plan, path: Path) -> None:
         for name, t in held["params"].items():
             state.params[name].copy_(t)
     state.optimizer.load_state_dict(held["optimizer"])
-    state.losses, state.seconds = held["losses"], held["seconds"]
+    state.losses, state.seconds, state.cpu_seconds = held["losses"], held["seconds"], held.get("cpu_seconds", 0.0)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -155,11 +240,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _loss_function(sibling: Plan, machine: Machine) -> Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]:
     network = model.Network(sibling.config)
+    hidden = compiled(network.hidden) if machine.compiled else network.hidden
 
     def compute(params: dict[str, Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        return model.loss(network, {name: t.to(machine.dtype) for name, t in params.items()}, inputs, targets)
+        return model.loss({name: t.to(machine.dtype) for name, t in params.items()}, hidden, inputs, targets)
 
-    return compiled(compute) if machine.compiled else compute
+    return compute
 
 
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -177,7 +263,7 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _step(state: State, sibling: Plan, rows: Rows, compute: Callable[..., Tensor]) -> float:
     preset = sibling.preset
     for settings in state.optimizer.param_groups:
-        settings["lr"] = learning_rate(state.step, preset.steps, preset.warmup, preset.peak)
+        settings["lr"] = learning_rate(state.step, preset)
     inputs, targets = rows.batch(rows.order(state.step, preset.batch, sibling.seed))
     device = state.params["embedding.weight"].device
     loss = compute(state.params, inputs.to(device), targets.to(device))

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
+from headlight.core.attention import Attention
+from headlight.core.attention.base import Params, fused_heads, linear
+from headlight.core.cache import KVCache
+from headlight.core.checkpoints import sibling
+from headlight.core.checkpoints.folder import Config
+from headlight.core.model import DecoderBlock, rms_norm
+from headlight.core.positions import Position
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.attention import Attention
-from core.attention.base import Params, linear
-from core.cache import KVCache
-from core.checkpoints import sibling
-from core.checkpoints.folder import Config
-from core.model import DecoderBlock, rms_norm
-from core.positions import Position
+from training import head
 
 _INTO_RESIDUAL = ("o_proj.weight", "down_proj.weight")
 
@@ -29,9 +30,16 @@ def initial(config: Config, seed: int) -> dict[str, Tensor]:
     """Fresh float32 parameters: ones for norms, else normal with variance 1/fan_in (E: 1/d_model).
 
     What is added to the residual stream starts smaller by sqrt(2 n_layers) (GPT-2). Every tensor is drawn from its own
-    seed, so that tensors of the same name and shape begin the same in all siblings.
+    seed, so that tensors of the same name and shape begin the same in all siblings. `embedding_mean` of the configuration,
+    if any, is the share of one random vector u/sqrt(d_model) in every row of E: queries and keys have no bias, so a head
+    that attends by position needs a direction that all tokens have in common, and else has to learn it first.
     """
-    return {name: _draw(name, shape, config, seed) for name, shape in sibling.shapes(config).items()}
+    params = {name: _draw(name, shape, config, seed) for name, shape in sibling.shapes(config).items()}
+    if config.get("embedding_mean"):
+        params["embedding.weight"] += config["embedding_mean"] * _draw(
+            "embedding.mean", (1, config["d_model"]), config, seed
+        )
+    return params
 
 
 def _draw(name: str, shape: tuple[int, ...], config: Config, seed: int) -> Tensor:
@@ -56,11 +64,14 @@ class Network:
         self, params: Mapping[str, Tensor], ids: Int[Tensor, "batch seq"]
     ) -> Float[Tensor, "batch seq vocab_size"]:
         """One score a vocabulary entry for what follows each token."""
-        embedding = params["embedding.weight"]
-        x = self._at_input(F.embedding(ids, embedding) * self.multiplier)
+        return F.linear(self.hidden(params, ids), params["embedding.weight"])
+
+    def hidden(self, params: Mapping[str, Tensor], ids: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq d_model"]:
+        """What the output layer reads: the residual stream after the last layer, normed."""
+        x = self._at_input(F.embedding(ids, params["embedding.weight"]) * self.multiplier)
         for index in range(self.n_layers):
             x = self._layer(x, sibling.layer_params(params, index))
-        return F.linear(rms_norm(x, params["final_layernorm.weight"], self.block.eps), embedding)
+        return rms_norm(x, params["final_layernorm.weight"], self.block.eps)
 
     def _at_input(self, x: Float[Tensor, "batch seq d_model"]) -> Float[Tensor, "batch seq d_model"]:
         pos = torch.arange(x.shape[1], device=x.device)
@@ -75,22 +86,26 @@ def attend(
 ) -> Float[Tensor, "batch seq d_model"]:
     """`Attention.attend(...).out` of every row, through torch's fused attention over the batch."""
 
+    masks: list[Tensor | None] = []
+
     def project(row: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         p = attention.project(row, params, position, KVCache())
+        masks.append(attention.fused_mask(p))  # of positions alone, so it is the same for all rows
         return p.q, p.k, p.v
 
     q, k, v = torch.vmap(project)(h)
     k, v = (t.repeat_interleave(attention.n_heads // t.shape[1], dim=1) for t in (k, v))
-    # The CPU's flash kernel takes values as wide as keys only; MLA's are narrower.
-    padded = F.pad(v, (0, q.shape[-1] - v.shape[-1]))
     scale = attention.scale * position.score_scale
-    heads = F.scaled_dot_product_attention(q, k, padded, is_causal=True, scale=scale)[..., : v.shape[-1]]
+    heads = fused_heads(q, k, v, masks[0], masks[0] is None and attention.causal, scale)
     return linear(heads.transpose(1, 2).flatten(2), params, "o_proj")
 
 
 def loss(
-    network: Network, params: Mapping[str, Tensor], inputs: Int[Tensor, "batch seq"], targets: Int[Tensor, "batch seq"]
+    params: Mapping[str, Tensor],
+    hidden: Callable[[Mapping[str, Tensor], Tensor], Tensor],
+    inputs: Int[Tensor, "batch seq"],
+    targets: Int[Tensor, "batch seq"],
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats a token, the softmax in float32 at least."""
-    logits = network.logits(params, inputs).flatten(0, 1)
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets.flatten())
+    """Mean cross-entropy in nats per token, the softmax in float32 at least; hidden: `Network.hidden`, compiled or not."""
+    read = hidden(params, inputs).flatten(0, 1)
+    return head.cross_entropy(read, params["embedding.weight"], targets.flatten())

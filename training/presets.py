@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from core.checkpoints.folder import Config
-from core.checkpoints.sibling import ENCODINGS, VARIANTS
-from core.errors import UnknownNameError
+from headlight.core.checkpoints.folder import Config
+from headlight.core.checkpoints.sibling import encodings, variants
+from headlight.core.errors import TrainingError, UnknownNameError
+from headlight.core.registry import lookup
+
+from training.text.corpus import KINDS
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss
 SEEDS = (0, 1, 2)
+# Fields that came after the first cards were written, and what they stand at: left out of fingerprints, so that those hold.
+_ADDED = {"schedule": "cosine", "decay": 0, "embedding_multiplier": None, "embedding_mean": 0.0, "mix": ()}
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,10 @@ class Preset:
 
     Sizes as in `core`; context: tokens a row; batch: rows a step; steps, warmup: optimiser steps; peak: the highest
     learning rate; checkpoint: steps between two checkpoints; valid: rows of the validation text at most.
+
+    schedule: of the learning rate, one of `loop.SCHEDULES`; decay: the last steps of "wsd", in which the rate falls.
+    embedding_multiplier: of what enters the first layer (None: sqrt(d_model)); embedding_mean: see `model.initial`.
+    mix: how often an epoch reads each kind of text (`corpus.KINDS`), empty for once.
     """
 
     name: str
@@ -44,6 +54,38 @@ class Preset:
     valid: int = 1024
     eps: float = 1e-5
     q_lora_rank: int = 0
+    schedule: str = "cosine"
+    decay: int = 0
+    embedding_multiplier: float | None = None
+    embedding_mean: float = 0.0
+    mix: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < self.steps:
+            raise TrainingError(f"decay ({self.decay:,}) must be 0 or more, and fewer than all {self.steps:,} steps")
+        if self.mix and (len(self.mix) != len(KINDS) or min(self.mix) < 0 or not any(self.mix)):
+            raise TrainingError(f"mix is a number for each of {', '.join(KINDS)}, none negative; not {self.mix}")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All fields that losses depend on, for fingerprints: those in _ADDED only where they are set."""
+        told = asdict(self)
+        for name in ("name", "checkpoint", "valid"):
+            del told[name]
+        if self.schedule == "constant":
+            del told["steps"]  # they do not change what any step computes
+        return {name: value for name, value in told.items() if name not in _ADDED or value != _ADDED[name]}
+
+    @property
+    def constant(self) -> Preset:
+        """The constant phase of "wsd" alone, up to where its decay begins; the same for all budgets."""
+        return replace(self, steps=self.steps - self.decay, decay=0, schedule="constant")
+
+    def at(self, tokens: int) -> Preset:
+        """The same recipe on `tokens` tokens by "wsd", a fifth of the steps in the decay (Hägele et al. 2024, figure 4)."""
+        steps = -(-tokens // (self.batch * self.context))
+        name = f"{self.name}-{tokens / 1e6:g}M"
+        return replace(self, name=name, steps=steps, decay=steps // 5, schedule="wsd", warmup=min(self.warmup, steps))
 
     @property
     def tokens(self) -> int:
@@ -69,6 +111,12 @@ PRESETS: Mapping[str, Preset] = {
             kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=512,
             vocab_size=4096, context=256, batch=8, steps=6500, warmup=150, peak=4e-3, checkpoint=200,
         ),
+        Preset(  # small's models again; `--tokens` names a smaller budget of the same constant phase
+            "family", d_model=192, n_layers=4, n_heads=6, head_dim=32, n_kv_heads=2,
+            kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=512,
+            vocab_size=4096, context=256, batch=8, steps=24415, warmup=150, peak=4e-3, checkpoint=200,
+            schedule="wsd", decay=4883,
+        ),
         Preset(
             "base", d_model=256, n_layers=6, n_heads=8, head_dim=32, n_kv_heads=2,
             kv_lora_rank=128, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, d_ff=704,
@@ -76,6 +124,14 @@ PRESETS: Mapping[str, Preset] = {
         ),
     )
 }  # fmt: skip
+
+
+def budget(name: str, tokens: int | None) -> Preset:
+    """The preset of a name, or its recipe on that many tokens; raises UnknownNameError and TrainingError."""
+    preset = lookup(PRESETS, name, "preset")
+    if tokens is not None and tokens < 1:
+        raise TrainingError(f"--tokens ({tokens}) must be 1 or more")
+    return preset.at(tokens) if tokens else preset
 
 
 @dataclass(frozen=True)
@@ -89,7 +145,10 @@ class Sibling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, table, what in ((self.variant, VARIANTS, "attention"), (self.encoding, ENCODINGS, "encoding")):
+        tables: tuple[tuple[str, Mapping[str, object], str], ...] = (
+            (self.variant, variants(), "attention"), (self.encoding, encodings(), "encoding"),
+        )  # fmt: skip
+        for name, table, what in tables:
             if name not in table:
                 raise UnknownNameError(f"no {what} of a sibling is called {name!r}; there are {', '.join(table)}")
 
@@ -100,29 +159,33 @@ class Sibling:
 
     @property
     def config(self) -> Config:
-        """Its config.json: all sizes, whether its attention uses them or not, and how embeddings enter."""
+        """Its config.json: all shared sizes, whether its attention uses them or not, its own, and how embeddings enter."""
         p = self.preset
         sizes = ("d_model", "n_layers", "n_heads", "head_dim", "n_kv_heads", "kv_lora_rank", "q_lora_rank",
                  "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "d_ff", "vocab_size", "context", "eps")  # fmt: skip
         ours = {name: value for name, value in asdict(p).items() if name in sizes}
-        return Config(
-            {"attention": self.variant, "position": self.encoding, **ours, "embedding_multiplier": p.d_model**0.5}
-        )
+        multiplier = p.d_model**0.5 if p.embedding_multiplier is None else p.embedding_multiplier
+        mean = {"embedding_mean": p.embedding_mean} if p.embedding_mean else {}
+        kinds = {"attention": self.variant, "position": self.encoding}
+        return Config(kinds | ours | {"embedding_multiplier": multiplier} | mean | self._own_sizes)
+
+    @property
+    def _own_sizes(self) -> dict[str, int]:
+        """Sizes that no preset has, since its attention alone takes them: as its row says, else its class's default."""
+        row, shared = variants()[self.variant], asdict(self.preset)
+        own = [name for name in row.size_names if name not in shared]
+        return {name: row.sizes[name] if name in row.sizes else getattr(row.kind, name) for name in own}
 
     @property
     def fingerprint(self) -> str:
         """Changes with anything that its losses depend on."""
-        told = asdict(self)
-        for name in ("name", "checkpoint", "valid"):
-            del told["preset"][name]
+        told = asdict(self) | {"preset": self.preset.facts}
+        told |= {"own": self._own_sizes} if self._own_sizes else {}  # left out where there are none, as in older cards
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def siblings(preset: Preset, corpus: str) -> list[Sibling]:
-    """All twelve, one of each encoding after the other, then the spare seeds of one."""
-    twelve = [Sibling(preset, variant, encoding, corpus) for encoding in _FIRST for variant in VARIANTS]
+    """Every attention with every encoding, the last encoding of the table first (RoPE), then the spare seeds of one."""
+    every = [Sibling(preset, variant, encoding, corpus) for encoding in reversed(encodings()) for variant in variants()]
     variant, _, encoding = SPREAD.partition("-")
-    return twelve + [Sibling(preset, variant, encoding, corpus, seed) for seed in SEEDS[1:]]
-
-
-_FIRST = ("rope", "sinusoidal", "none")
+    return every + [Sibling(preset, variant, encoding, corpus, seed) for seed in SEEDS[1:]]

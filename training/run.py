@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.loading import pick_device
+from headlight.core.registry import lookup
 from tqdm import tqdm
 
-from core.engine import pick_device
-from core.errors import HeadlightError, TrainingError
-from core.registry import lookup
 from training import evaluate, loop, ship
 from training.loop import Machine, State
-from training.prepare import Prepared, claimed, prepare
-from training.presets import PRESETS, Sibling, siblings
+from training.presets import PRESETS, Sibling, budget, siblings
 from training.ship import Job
+from training.text.prepare import Prepared, claimed, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 _SMOOTH = 50  # steps whose mean loss the progress bar shows
@@ -49,16 +49,16 @@ def run(options: argparse.Namespace) -> None:
     job = _job(options)
     for sibling in _chosen(options, job.prepared):
         _make(sibling, job, options.resume)
-    every = siblings(PRESETS[options.preset], job.prepared.sha256)
-    if all(ship.finished(sibling, job.output) for sibling in every):
-        print(evaluate.markdown(evaluate.table(job.output, PRESETS[options.preset], job.prepared)))
+    preset = budget(options.preset, options.tokens)
+    if all(ship.finished(sibling, job.output) for sibling in siblings(preset, job.prepared.sha256)):
+        print(evaluate.markdown(evaluate.table(job.output, preset, job.prepared)))
 
 
 def _job(options: argparse.Namespace) -> Job:
     if options.threads:
         torch.set_num_threads(options.threads)
-    preset = lookup(PRESETS, options.preset, "preset")
-    work = options.work or ROOT / "training" / "runs" / preset.name
+    preset = budget(options.preset, options.tokens)
+    work = options.work or ROOT / "training" / "runs" / options.preset
     prepared = prepare(preset, work, options.corpus, options.valid)
     machine = Machine(pick_device(options.device), getattr(torch, options.precision), options.compile)
     if options.compile and machine.device.type == "cpu" and not any(map(shutil.which, _COMPILERS)):
@@ -70,12 +70,13 @@ def _job(options: argparse.Namespace) -> Job:
 def _told(options: argparse.Namespace) -> list[str]:
     # The command as a card shows it: without the folders of this machine.
     files = {name: getattr(options, name).name for name in ("corpus", "valid") if getattr(options, name)}
-    words = {"preset": options.preset, **files, "precision": options.precision}
+    tokens = {"tokens": str(options.tokens)} if options.tokens else {}
+    words = {"preset": options.preset, **tokens, **files, "precision": options.precision}
     return [part for name, value in words.items() for part in (f"--{name}", value)] + ["--compile"] * options.compile
 
 
 def _chosen(options: argparse.Namespace, prepared: Prepared) -> list[Sibling]:
-    every = siblings(PRESETS[options.preset], prepared.sha256)
+    every = siblings(budget(options.preset, options.tokens), prepared.sha256)
     if not options.only:
         return every
     names = options.only.split(",")
@@ -84,7 +85,7 @@ def _chosen(options: argparse.Namespace, prepared: Prepared) -> list[Sibling]:
 
 
 def _make(sibling: Sibling, job: Job, resume: bool) -> None:
-    checkpoint = job.work / f"{sibling.name}.pt"
+    checkpoint = loop.checkpoint_file(sibling, job.work)
     with claimed(job.work / f"{sibling.name}.lock") as mine:
         if not mine:
             print(f"{sibling.name}: another process is at it")
@@ -95,27 +96,33 @@ def _make(sibling: Sibling, job: Job, resume: bool) -> None:
                 f"{checkpoint} holds unfinished work: add --resume to go on, or remove it to start anew"
             )
         else:
-            card = ship.ship(sibling, _train(sibling, job, checkpoint), job)
+            card = ship.ship(sibling, _train(sibling, job), job)
             print(f"{sibling.name}: validation loss {card['validation_loss']:.4f} after {card['seconds'] / 60:.1f} min")
 
 
-def _train(sibling: Sibling, job: Job, checkpoint: Path) -> State:
+def _train(sibling: Sibling, job: Job) -> State:
     state = loop.begin(sibling, job.machine)
-    if checkpoint.exists():
-        loop.resume(state, sibling, checkpoint)
-    with _bar(sibling, state.step) as bar:
-        for _ in loop.train(state, sibling, job.prepared.train, job.machine, checkpoint):
-            recent = state.losses[-_SMOOTH:]
-            bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
-            bar.update(sibling.preset.batch * sibling.preset.context)
+    with progress(sibling) as bar:
+        for _ in loop.train_stage(state, sibling, job.prepared.train, job.machine, job.work):
+            show(bar, state, sibling)
     return state
 
 
-def _bar(sibling: Sibling, done: int) -> tqdm:
-    # Tokens done, tokens a second and time left; a log file gets a line every half minute.
-    tokens = sibling.preset.batch * sibling.preset.context
+def show(bar: tqdm, state: State, sibling: Sibling) -> None:
+    """The steps that are done, and the mean loss of the last ones."""
+    recent = state.losses[-_SMOOTH:]
+    bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
+    step = sibling.preset.batch * sibling.preset.context
+    done = state.step * step
+    if state.step and not bar.n:  # what a checkpoint held counts for no speed
+        bar.n = bar.last_print_n = bar.initial = done - step
+    bar.update(done - bar.n)
+
+
+def progress(sibling: Sibling) -> tqdm:
+    """A bar of tokens done, tokens per second and time left; a log file gets a line every half minute."""
     return tqdm(
-        desc=sibling.name, total=sibling.preset.tokens, initial=done * tokens, unit="tok", unit_scale=True, smoothing=0.02,
+        desc=sibling.name, total=sibling.preset.tokens, unit="tok", unit_scale=True, smoothing=0.02,
         mininterval=0.1 if sys.stderr.isatty() else 30.0, ascii=not sys.stderr.isatty(), dynamic_ncols=True,
     )  # fmt: skip
 
@@ -123,6 +130,7 @@ def _bar(sibling: Sibling, done: int) -> tqdm:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.run", description=__doc__)
     parser.add_argument("--preset", default="small", help=f"sizes and budget: {', '.join(PRESETS)}")
+    parser.add_argument("--tokens", type=int, help="another budget, by warm-up, constant rate and decay")
     parser.add_argument("--corpus", type=Path, metavar="FILE", help="text to learn from, UTF-8, plain or .xz")
     parser.add_argument("--valid", type=Path, metavar="FILE", help="text to judge on, never learnt from")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")

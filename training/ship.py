@@ -13,15 +13,21 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.errors import TrainingError
 from torch import Tensor
 
-from core.checkpoints import sibling as checkpoint
-from core.errors import TrainingError
-from training import evaluate, files
+from training import evaluate, files, loop
 from training.loop import BETAS, CLIP, DECAY, Machine, Plan, State
-from training.prepare import Prepared
 from training.presets import Sibling
+from training.text.corpus import KINDS
+from training.text.prepare import Prepared
 
+_SCHEDULES = {
+    "cosine": "cosine to 0",
+    "wsd": "constant, then 1 - sqrt to 0 in the last {preset.decay} steps",
+    "constant": "constant",
+}
 POINTS = 200  # points of a card's loss curve
 
 
@@ -57,7 +63,7 @@ def place(sibling: Sibling, output: Path) -> Path:
 
 def ship(sibling: Sibling, state: State, job: Job) -> dict[str, Any]:
     """Writes the sibling's assets and returns its card; of other seeds than the first, only the card is written."""
-    weights = {name: t.detach().cpu().half() for name, t in state.params.items()}
+    weights = loop.halves(state)
     card = facts(sibling, state, job)
     if not sibling.seed:
         return _write_folder(sibling, weights, card, job)
@@ -83,12 +89,16 @@ def facts(sibling: Plan, state: State, job: Job) -> dict[str, Any]:
         "tokens_seen": preset.tokens,
         "epochs": round(preset.tokens / (len(job.prepared.train) * preset.context), 3),
         "optimiser": {
-            "name": "AdamW", "peak_learning_rate": preset.peak, "warmup_steps": preset.warmup, "schedule": "cosine to 0",
+            "name": "AdamW", "peak_learning_rate": preset.peak, "warmup_steps": preset.warmup,
+            "schedule": _SCHEDULES[preset.schedule].format(preset=preset),
             "betas": BETAS, "weight_decay_of_matrices": DECAY, "clipped_norm": CLIP,
         },
+        "initialisation": {name: sibling.config.get(name, 0.0) for name in ("embedding_multiplier", "embedding_mean")},
+        "mix": dict(zip(KINDS, preset.mix or (1.0,) * len(KINDS), strict=True)),
         "corpus": job.prepared.sources,
         "command": job.command,
         "seconds": round(state.seconds),
+        "cpu_seconds": round(state.cpu_seconds),
         "hardware": hardware(job.machine),
         "precision": str(job.machine.dtype).removeprefix("torch."),
         "compiled": job.machine.compiled,
@@ -105,7 +115,7 @@ def curve(losses: list[float], points: int = POINTS) -> dict[str, list[float]]:
 
 
 def hardware(machine: Machine) -> str:
-    """The processor or graphics card, and how many threads one run had."""
+    """The processor or GPU, and how many threads one run had."""
     if machine.device.type == "cuda":
         return torch.cuda.get_device_name(machine.device)
     return f"{_processor()}, {torch.get_num_threads()} thread(s)"

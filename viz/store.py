@@ -1,4 +1,4 @@
-"""The only Streamlit caches: one engine and one workshop a process, and the runs looked at last, bounded in bytes."""
+"""The only Streamlit caches: one engine and one conversions a process, and the runs looked at last, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
 import streamlit as st
-from cachetools import LRUCache
+from headlight.core.checkpoints.pretrained import cache_folder
+from headlight.core.decoding import Continuation
+from headlight.core.errors import InputError, OverloadError
+from headlight.core.lessons.latent import Sample
+from headlight.core.lessons.latent import sample as read_sample
+from headlight.core.measured.clock import Times, alternate
+from headlight.core.measured.held import Held, growth
+from headlight.core.memory.published import Published, published
+from headlight.core.model import Model, Readable
+from headlight.core.serving import metrics
+from headlight.core.serving.bounded import Bounded
+from headlight.core.serving.compute import from_environment
+from headlight.core.serving.conversions import ConversionStore
+from headlight.core.serving.engine import Engine
+from headlight.core.serving.readings import ReadingStore
+from headlight.core.types import Run, Tokens
+from headlight.viz.ui.state import page_on_screen
+from headlight.viz.ui.visitor import asking, caller, refused, visitor
 from torch import Tensor
 
-from core import metrics
-from core.checkpoints.pretrained import cache_folder
-from core.compute import from_environment
-from core.decoding import Continuation
-from core.engine import Engine
-from core.errors import InputError, OverloadError
-from core.lessons.latent import Sample
-from core.lessons.latent import sample as read_sample
-from core.measured.held import Held, growth
-from core.memory.published import Published, published
-from core.model import Model, Readable
-from core.timing import Times, alternate
-from core.types import Run, Tokens
-from viz.address import page_on_screen
-from viz.desk import Desk
-from viz.visitor import asking, refused, visitor
-from viz.workshop import Workshop
-
+T = TypeVar("T", bound=Bounded[Any, Any])
 MEASUREMENTS = 64
 _LAST = "store:last"  # session: model -> the last text that it read for this visitor
 
@@ -96,19 +95,16 @@ def add_model(path_or_id: str) -> None:
 
 def run(name: str, text: str) -> Run:
     """The text through all layers of a model; weights of a layer are made when a figure asks for them."""
-    kept, lock = _runs()
     with metrics.request("run", page=page_on_screen(), model=name) as seen:
-        with lock:
-            found = kept.get((name, text))
-        if found is not None:
-            seen.outcome, seen.tokens = "kept", len(found.tokens)
-            return found
-        with asking() as caller:
-            result = engine().run(name, text, caller=caller)
+        seen.outcome = "kept"
+
+        def read() -> Run:
+            seen.outcome = "ok"
+            with asking() as caller:
+                return engine().run(name, text, caller=caller)
+
+        result = _runs().get((name, text), read, caller().check)
         seen.tokens = len(result.tokens)
-    with lock:
-        if result.nbytes + result.trace_nbytes <= kept.maxsize:
-            kept[name, text] = result
     return result
 
 
@@ -119,9 +115,7 @@ def run_or_last(name: str, text: str) -> Run:
     try:
         result = run(name, text)
     except OverloadError as error:
-        kept, lock = _runs()
-        with lock:
-            found = kept.get((name, last.get(name, "")))
+        found = _runs().peek((name, last.get(name, "")))
         if found is None:
             raise
         refused(error, f"run_{name}", "Below is the last sentence that could be read.")
@@ -131,8 +125,8 @@ def run_or_last(name: str, text: str) -> Run:
 
 
 @st.cache_resource(show_spinner=False)
-def _runs() -> tuple[LRUCache[tuple[str, str], Run], threading.Lock]:
-    return _kept(engine().settings.caches.runs)
+def _runs() -> Bounded[tuple[str, str], Run]:
+    return _dropped_when_short(Bounded(engine().settings.caches.runs, lambda run: run.nbytes + run.trace_nbytes))
 
 
 def advance(continuation: Continuation) -> None:
@@ -143,180 +137,134 @@ def advance(continuation: Continuation) -> None:
 
 def continuation(key: Hashable, make: Callable[[], Continuation]) -> Continuation:
     """This visitor's continuation by its key: what was written so far, or a new one where it was let go of."""
-    kept, lock = _continuations()
-    with lock:
-        found = kept.get((visitor(), key))
-    return make() if found is None else found
+    return _continuations().peek((visitor(), key)) or make()
 
 
 def keep(key: Hashable, continuation: Continuation) -> None:
     """After some tokens: remembers a visitor's continuation with its cache."""
-    kept, lock = _continuations()
-    with lock:
-        place = visitor(), key
-        kept.pop(place, None)
-        if continuation.nbytes <= kept.maxsize:
-            kept[place] = continuation
+    _continuations().put((visitor(), key), continuation)
 
 
 def forget(key: Hashable) -> None:
     """Drops a continuation that went wrong in the middle of a token."""
-    kept, lock = _continuations()
-    with lock:
-        kept.pop((visitor(), key), None)
+    _continuations().pop((visitor(), key))
 
 
 @st.cache_resource(show_spinner=False)
-def _continuations() -> tuple[LRUCache[tuple[str, Hashable], Continuation], threading.Lock]:
-    return _kept(engine().settings.caches.continuations)
+def _continuations() -> Bounded[tuple[str, Hashable], Continuation]:
+    return _dropped_when_short(Bounded(engine().settings.caches.continuations, lambda each: each.nbytes))
 
 
 def document(name: str, text: str) -> tuple[Tokens, list[str]]:
     """A document as a model reads it, cut to what it can, with notes on that."""
-    kept, lock = _documents()
     key = (name, hashlib.sha256(text.encode("utf-8", "replace")).hexdigest())
-    with lock:
-        found = kept.get(key)
-    if found is None:
-        tokens, notes = engine().document(name, text)
-        found = Kept((tokens, notes), 4 * len(tokens.text) + 250 * len(tokens))
-        with lock:
-            if found.nbytes <= kept.maxsize:
-                kept[key] = found
-    return found.value  # type: ignore[no-any-return]
+    return _documents().get(key, lambda: engine().document(name, text), caller().check)
 
 
 def own_text() -> str | None:
     """The long text that this visitor brought, while it is kept."""
-    kept, lock = _documents()
-    with lock:
-        found = kept.get((visitor(), "own"))
-    return None if found is None else str(found.value)
+    return _documents().peek((visitor(), "own"))
 
 
 def keep_own_text(text: str) -> None:
     """A long text that this visitor brings; it takes the place of the one before. Beyond a document's limit it is cut, one
     character later, so that it still reads as too long."""
-    kept, lock = _documents()
-    text, place = text[: engine().limits.long_characters + 1], (visitor(), "own")
-    with lock:
-        kept.pop(place, None)
-        if 4 * len(text) <= kept.maxsize:
-            kept[place] = Kept(text, 4 * len(text))
+    _documents().put((visitor(), "own"), text[: engine().limits.long_characters + 1])
 
 
 @st.cache_resource(show_spinner=False)
-def _documents() -> tuple[LRUCache[tuple[str, str], Kept], threading.Lock]:
-    return _kept(engine().settings.caches.documents)
+def _documents() -> Bounded[tuple[str, str], Any]:
+    """Texts of visitors' own, and documents as models read them, within one bound."""
+    return _dropped_when_short(Bounded(engine().settings.caches.documents, text_bytes))
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A value with about the bytes that it takes."""
-
-    value: Any
-    nbytes: int
+def text_bytes(kept: str | tuple[Tokens, list[str]]) -> int:
+    """About the bytes of an own text, or of a text and its tokens."""
+    return 4 * len(kept) if isinstance(kept, str) else 4 * len(kept[0].text) + 250 * len(kept[0])
 
 
-def _kept(most: int) -> tuple[LRUCache[Any, Any], threading.Lock]:
-    """A cache of so many bytes for things that know their own, emptied where memory runs out, and its lock."""
-    kept: LRUCache[Any, Any] = LRUCache(most, getsizeof=lambda each: each.nbytes + getattr(each, "trace_nbytes", 0))
-    lock = threading.Lock()
-
-    def let_go() -> None:
-        with lock:
-            kept.clear()
-
-    engine().when_short(let_go)
-    return kept, lock
+def _dropped_when_short(kept: T) -> T:
+    """The same cache, which is emptied from now on where memory runs out."""
+    engine().when_short(kept.clear)
+    return kept
 
 
 def sample(name: str) -> Sample:
     """The latents of the fixed text in an MLA sibling, read once."""
-    kept, lock = _samples()
-    with lock:
-        found = kept.get(name)
-    if found is None:
-        loaded = model(name)
-        if not isinstance(loaded, Model):
-            raise InputError(f"{loaded.title} is carried by transformers and keeps no latent here")
-        with asking() as caller:
-            found = read_sample(loaded, partial(engine().alone, caller))
-        with lock:
-            kept[name] = found
-    return found
+    return _samples().get(name, lambda: _read_sample(name), caller().check)
+
+
+def _read_sample(name: str) -> Sample:
+    loaded = model(name)
+    if not isinstance(loaded, Model):
+        raise InputError(f"{loaded.title} is run by transformers and keeps no latent here")
+    with asking() as caller:
+        return read_sample(loaded, partial(engine().alone, caller))
 
 
 @st.cache_resource(show_spinner=False)
-def _samples() -> tuple[LRUCache[str, Sample], threading.Lock]:
-    return _kept(engine().settings.caches.samples)
+def _samples() -> Bounded[str, Sample]:
+    return _dropped_when_short(Bounded(engine().settings.caches.samples, lambda sample: sample.nbytes))
 
 
 def measured(
     what: tuple[str, int], make: Callable[[], Mapping[str, Callable[[], Tensor]]], again: bool = False
 ) -> dict[str, Times]:
     """How long some steps take on this machine, kept for all visitors until somebody measures again; a round at a time."""
-    kept, lock, one_at_a_time = _measurements()
-    with lock:
-        found = kept.get(what)
-    if found is not None and not again:
-        return found
-    with one_at_a_time, asking() as caller:
-        with engine().alone(caller):
-            steps = make()
-        found = alternate(steps, alone=partial(engine().alone, caller))
-        with lock:
-            kept[what] = found
-    return found
+    kept, one_at_a_time = _measurements()
+
+    def take() -> dict[str, Times]:
+        with one_at_a_time, asking() as caller:
+            with engine().alone(caller):
+                steps = make()
+            return alternate(steps, alone=partial(engine().alone, caller))
+
+    if again:
+        kept.put(what, take())
+    return kept.get(what, take, caller().check)
 
 
 @st.cache_resource(show_spinner=False)
-def _measurements() -> tuple[LRUCache[tuple[str, int], dict[str, Times]], threading.Lock, threading.Lock]:
-    return LRUCache(MEASUREMENTS), threading.Lock(), threading.Lock()  # a few dozen numbers each
+def _measurements() -> tuple[Bounded[tuple[str, int], dict[str, Times]], threading.Lock]:
+    return Bounded(MEASUREMENTS), threading.Lock()  # a few dozen numbers each
 
 
 def held(name: str, ids: tuple[int, ...], on_token: Callable[[int], object] = lambda number: None) -> Held:
     """What a model's caches hold after each of the tokens. on_token: called with the number of those read, while it is new."""
-    kept, lock = _held()
-    with lock:
-        found = kept.get((name, ids))
-    if found is not None:
-        return found
-    loaded = model(name)
+    return _held().get((name, ids), lambda: _grown(name, ids, on_token), caller().check)
+
+
+def _grown(name: str, ids: tuple[int, ...], on_token: Callable[[int], object]) -> Held:
+    found, loaded = None, model(name)
     with asking() as caller:
         for result in growth(loaded, ids, partial(engine().alone, caller)):
             found = result
             on_token(len(result.held))
     if found is None:
         raise InputError("there is nothing to read: give at least one token")
-    with lock:
-        if found.nbytes <= kept.maxsize:
-            kept[name, ids] = found
     return found
 
 
 def is_held(name: str, ids: tuple[int, ...]) -> bool:
     """Whether `held` answers at once."""
-    kept, lock = _held()
-    with lock:
-        return (name, ids) in kept
+    return (name, ids) in _held()
 
 
 @st.cache_resource(show_spinner=False)
-def _held() -> tuple[LRUCache[tuple[str, tuple[int, ...]], Held], threading.Lock]:
-    return _kept(engine().settings.caches.held)
+def _held() -> Bounded[tuple[str, tuple[int, ...]], Held]:
+    return _dropped_when_short(Bounded(engine().settings.caches.held, lambda held: held.nbytes))
 
 
 @st.cache_resource(show_spinner=False)
-def workshop() -> Workshop:
+def conversions() -> ConversionStore:
     """The process's conversions of models; bounded in bytes by itself."""
-    return Workshop(engine())
+    return ConversionStore(engine())
 
 
 @st.cache_resource(show_spinner=False)
-def desk() -> Desk:
+def readings() -> ReadingStore:
     """Where long texts are read and kept, for all visitors together."""
-    return Desk(engine(), _folder())
+    return ReadingStore(engine(), _folder(), caller)
 
 
 def _folder() -> Path | None:

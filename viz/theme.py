@@ -7,7 +7,7 @@ mode and its mirror on a dark ground; differences go from its purple to its oran
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache  # noqa: TID251
 from typing import Any
 
 import numpy as np

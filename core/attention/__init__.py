@@ -1,11 +1,11 @@
 """Attention variants, one a file; this room imports torch and nothing of the user interface."""
 
-from core.attention.base import Attention
-from core.attention.decoupled import Decoupled
-from core.attention.gqa import GQA
-from core.attention.latent import Latent
-from core.attention.mha import MHA
-from core.attention.mla import MLA
-from core.attention.mqa import MQA
+from headlight.core.attention.base import Attention
+from headlight.core.attention.decoupled import Decoupled
+from headlight.core.attention.gqa import GQA
+from headlight.core.attention.latent import Latent
+from headlight.core.attention.mha import MHA
+from headlight.core.attention.mla import MLA
+from headlight.core.attention.mqa import MQA
 
 __all__ = ["GQA", "MHA", "MLA", "MQA", "Attention", "Decoupled", "Latent"]

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from headlight.core.cache import Cache, KVCache
+from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CacheRow
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Trace, positions
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.cache import Cache, KVCache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Trace, positions
 
 Params = Mapping[str, Tensor]
 
@@ -53,8 +53,27 @@ class Attention(ABC):
         """Queries, keys and values of x, positions in them, the remembered tokens of `past` first among keys and values."""
 
     @abstractmethod
+    def cache_row(self) -> CacheRow:
+        """What a decoder keeps per token per layer, tensor by tensor, named as `project` and `step` hand it to the cache."""
+
     def cached_elements_per_token(self) -> int:
-        """Numbers that a decoder keeps a token and layer."""
+        """Elements that a decoder keeps per token per layer."""
+        return self.cache_row().elements
+
+    @property
+    def n_kv_heads(self) -> int:
+        """Heads of the keys and values that queries read, made from what is kept; it divides n_heads."""
+        return self.n_heads
+
+    @property
+    def v_head_dim(self) -> int:
+        """Width of a head's value."""
+        return self.head_dim
+
+    @property
+    def rotary_width(self) -> int:
+        """Dimensions of a head's query and key that `Position.at_qk` is given, in which RoPE turns pairs."""
+        return self.head_dim
 
     @property
     def scale(self) -> float:
@@ -90,7 +109,7 @@ class Attention(ABC):
 
     def fused(self, p: Projections, params: Params) -> Float[Tensor, "q_len d_model"]:
         """The output of `trace` through torch's fused attention, which never holds the weights."""
-        mask = self._fused_mask(p)
+        mask = self.fused_mask(p)
         # A square causal mask may be left to the kernel; with remembered tokens its corner would be the wrong one.
         causal = mask is None and self.causal and len(p.q_pos) > 1
         return self._output(fused_heads(p.q, p.k, p.v, mask, causal, self._scale(p)), params)
@@ -124,6 +143,20 @@ class Attention(ABC):
         """
         return False
 
+    def absorbed(
+        self,
+        q: Float[Tensor, "n_heads q_len qk_head_dim"],
+        cache: Cache,
+        q_pos: Int[Tensor, " q_len"],
+        position: Position,
+        params: Params,
+    ) -> tuple[Float[Tensor, "n_heads q_len kv_len"], Float[Tensor, "q_len d_model"]]:
+        """Weights and output of queries, as `project` makes them, that attend to what is remembered as it is.
+
+        Raises ConfigError where `absorbs` says no.
+        """
+        raise ConfigError(f"{type(self).__name__} expands nothing, so there is nothing to absorb")
+
     def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
         """Weights (n_heads, q_len, kv_len) and output (q_len, d_model) of x over the cache, which it extends."""
         raise NotImplementedError(f"{type(self).__name__} expands nothing, so there is nothing to absorb")
@@ -139,7 +172,11 @@ class Attention(ABC):
         # Repeat each KV head for its neighbours (0, 0, 1, 1), never tile (0, 1, 0, 1).
         return t.repeat_interleave(self.n_heads // t.shape[0], dim=0)
 
-    def _fused_mask(self, p: Projections) -> Tensor | None:
+    def fused_mask(self, p: Projections) -> Tensor | None:
+        """Where fused attention may look, or what it adds to the scores: (q_len, kv_len), or one a head.
+
+        None where the kernel's own causal triangle will do, or where all is allowed.
+        """
         square = len(p.q_pos) == len(p.k_pos)
         if p.position.biases_scores:
             zeros = torch.zeros(self.n_heads, len(p.q_pos), len(p.k_pos), dtype=p.q.dtype, device=p.q.device)

@@ -18,15 +18,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
+from headlight.core.attention.latent import Latent
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CachePart, CacheRow, Parts
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention.base import Params, linear, masked_softmax, query_positions
-from core.attention.latent import Latent
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class Decoupled(Latent):
         more = {"kv_a_proj.weight": (down, self.d_model), "rope_dims": (self.n_kv_heads, self.qk_rope_head_dim)}
         return super().shapes() | more | ({"kv_a_proj.bias": (down,)} if self.bias else {})
 
-    def cached_elements_per_token(self) -> int:
-        """kv_lora_rank + n_kv_heads qk_rope_head_dim: the latent, and a rotated key for each KV head."""
-        return self.kv_lora_rank + self.n_kv_heads * self.qk_rope_head_dim
+    def cache_row(self) -> CacheRow:
+        """The latent, and a rotated key for each KV head: kv_lora_rank + n_kv_heads qk_rope_head_dim elements."""
+        rotated = CachePart("k_rope", "rotated", self.qk_rope_head_dim, self.n_kv_heads, rotated=True)
+        return Parts((*super().cache_row().parts, rotated))
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
@@ -76,7 +77,7 @@ class Decoupled(Latent):
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv, k_rope))
 
     def absorbs(self, position: Position) -> bool:
-        """Always: what is turned is not in the latent."""
+        """Always: what is rotated is not in the latent."""
         return True
 
     def absorbed(
@@ -114,7 +115,7 @@ class Decoupled(Latent):
             [self.kv_lora_rank, self.n_kv_heads * self.qk_rope_head_dim], dim=-1
         )
         k_rope = k_rope.unflatten(-1, (self.n_kv_heads, -1)).transpose(0, 1)
-        # Put where they stood in the head they are turned by the frequencies that they had; all others are 0.
+        # Put where they stood in the head they are rotated by the frequencies that they had; all others are 0.
         dims = params["rope_dims"]
         whole = k_rope.new_zeros(*k_rope.shape[:2], self.head_dim).scatter(-1, _index(dims, k_rope), k_rope)
         return {"c_kv": c_kv, "k_rope": _take(position.at_qk(whole, pos), dims)}

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headlight.core.attention.base import Params, linear, query_positions
+from headlight.core.attention.kv_heads import KVHeads
+from headlight.core.cache import Cache
+from headlight.core.memory.shape import Heads
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention.base import Attention, Params, linear, query_positions
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
-
 
 @dataclass(frozen=True)
-class GQA(Attention):
+class GQA(KVHeads):
     """n_kv_heads: key-value heads; it must divide n_heads.
 
     >>> import torch
-    >>> from core.positions import RoPE
+    >>> from headlight.core.positions import RoPE
     >>> gqa = GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=2)
     >>> params = {name: torch.randn(shape) for name, shape in gqa.shapes().items()}
     >>> trace = gqa.attend(torch.randn(5, 24), params, RoPE(dim=4))
@@ -32,34 +32,18 @@ class GQA(Attention):
     [0, 0, 0, 1, 1, 1]
     >>> GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=4)
     Traceback (most recent call last):
-    core.errors.ConfigError: n_heads (6) must be a multiple of n_kv_heads (4)
+    headlight.core.errors.ConfigError: n_heads (6) must be a multiple of n_kv_heads (4)
     """
-
-    n_kv_heads: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.n_kv_heads <= 0 or self.n_heads % self.n_kv_heads:
-            raise ConfigError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads})")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """q_proj, k_proj, v_proj, o_proj: weights [out, in], and biases where `bias` is set."""
         q, kv = self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim
-        shapes: dict[str, tuple[int, ...]] = {}
-        for name, out_in in {
-            "q_proj": (q, self.d_model),
-            "k_proj": (kv, self.d_model),
-            "v_proj": (kv, self.d_model),
-            "o_proj": (self.d_model, q),
-        }.items():
-            shapes[f"{name}.weight"] = out_in
-            if self.bias:
-                shapes[f"{name}.bias"] = out_in[:1]
-        return shapes
+        d = self.d_model
+        return self._shapes(q_proj=(q, d), k_proj=(kv, d), v_proj=(kv, d), o_proj=(d, q))
 
-    def cached_elements_per_token(self) -> int:
-        """2 n_kv_heads head_dim: a key and a value for each KV head."""
-        return 2 * self.n_kv_heads * self.head_dim
+    def cache_row(self) -> Heads:
+        """A rotated key and a value for each KV head: 2 n_kv_heads head_dim elements."""
+        return Heads(self.n_kv_heads, self.head_dim, self.head_dim)
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
@@ -72,9 +56,6 @@ class GQA(Attention):
         k, v = cache.tensors["k"], cache.tensors["v"]
         k_pos = positions(0, cache.length, x.device)
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(x, q, k, v))
-
-    def _split(self, t: Float[Tensor, "seq heads_times_dim"]) -> Float[Tensor, "heads seq head_dim"]:
-        return t.unflatten(-1, (-1, self.head_dim)).transpose(0, 1)
 
 
 def _steps(h: Tensor, q: Tensor, k: Tensor, v: Tensor) -> tuple[Step, ...]:

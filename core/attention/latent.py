@@ -14,19 +14,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
+from headlight.core.attention.kv_heads import KVHeads
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CachePart, CacheRow, Parts
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from core.attention.base import Params, linear, masked_softmax, query_positions
-from core.attention.gqa import GQA
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
-
 
 @dataclass(frozen=True)
-class Latent(GQA):
+class Latent(KVHeads):
     """kv_lora_rank: width of the latent, all that is remembered; n_kv_heads: heads that keys and values are expanded to.
 
     >>> Latent(d_model=384, n_heads=12, head_dim=32, n_kv_heads=12, kv_lora_rank=384).cached_elements_per_token()
@@ -42,19 +42,19 @@ class Latent(GQA):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """q_proj, kv_a_proj (down), kv_b_proj (up: a KV head's key rows, then its value rows), o_proj; weights [out, in]."""
-        plain = {name: shape for name, shape in super().shapes().items() if name[0] not in "kv"}
-        kv = self.n_kv_heads * self._up_width()
-        up = {"kv_b_proj.weight": (kv, self.kv_lora_rank)} | ({"kv_b_proj.bias": (kv,)} if self.bias else {})
-        return plain | {"kv_a_proj.weight": (self.kv_lora_rank, self.d_model)} | up
+        q, kv = self.n_heads * self.head_dim, self.n_kv_heads * self._up_width()
+        down = {"kv_a_proj.weight": (self.kv_lora_rank, self.d_model)}
+        plain = self._shapes(q_proj=(q, self.d_model), o_proj=(self.d_model, q))
+        return plain | down | self._shapes(kv_b_proj=(kv, self.kv_lora_rank))
 
-    def cached_elements_per_token(self) -> int:
-        """kv_lora_rank: the latent, for all heads together."""
-        return self.kv_lora_rank
+    def cache_row(self) -> CacheRow:
+        """The latent, for all heads together; keys are rotated after they are expanded from it."""
+        return Parts((CachePart("c_kv", "latent", self.kv_lora_rank),))
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
     ) -> Projections:
-        """Queries, and keys and values expanded from the cache; keys are turned after that, each at its own position."""
+        """Queries, and keys and values expanded from the cache; keys are rotated after that, each at its own position."""
         q_pos = query_positions(x, past)
         q = position.at_qk(self._split(linear(x, params, "q_proj")), q_pos)
         cache = past.extend(c_kv=linear(x, params, "kv_a_proj"))
@@ -65,7 +65,7 @@ class Latent(GQA):
         return Projections(q, k, v, q_pos, k_pos, position, cache, _steps(q, k, v, c_kv))
 
     def absorbs(self, position: Position) -> bool:
-        """Not where keys are turned after they are expanded."""
+        """Not where keys are rotated after they are expanded."""
         return not position.turns_keys
 
     def absorbed(
@@ -95,7 +95,7 @@ class Latent(GQA):
     def _expanded_output(self, weights: Tensor, c_kv: Tensor, params: Params) -> Tensor:
         w_uv, b_v = self._up(params, slice(self._up_width() - self.head_dim, None))
         heads = (weights @ c_kv) @ w_uv.transpose(1, 2)
-        # Each row of weights adds up to 1, so a value's bias comes out as it went in.
+        # Each row of weights sums to 1, so a value's bias comes out as it went in.
         return self._output(heads if b_v is None else heads + weights.sum(-1, keepdim=True) * b_v, params)
 
     def _up_width(self) -> int:

@@ -20,16 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from headlight.core.attention.base import Attention, Params, linear, masked_softmax, query_positions
+from headlight.core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
+from headlight.core.cache import Cache
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.memory.shape import Latent
+from headlight.core.positions.base import Position
+from headlight.core.types import Projections, Step, positions
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.attention.base import Attention, Params, linear, masked_softmax, query_positions
-from core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
-from core.cache import Cache
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.types import Projections, Step, positions
 
 LATENT_EPS = 1e-6
 
@@ -39,7 +39,7 @@ class MLA(Attention):
     """kv_lora_rank: width of the latent; qk_nope_head_dim and qk_rope_head_dim: a head's query and key without and with
     position; v_head_dim: a head's value; q_lora_rank: width of the queries' own latent, 0 for none. head_dim is their sum.
 
-    DeepSeek-V2's sizes keep 576 numbers a token and layer, for 128 heads together (its Table 1: d_c + d_h^R):
+    DeepSeek-V2's sizes keep 576 values per token per layer, for 128 heads together (its Table 1: d_c + d_h^R):
 
     >>> v2 = MLA(5120, 128, kv_lora_rank=512, qk_nope_head_dim=128, qk_rope_head_dim=64, v_head_dim=128, q_lora_rank=1536)
     >>> v2.cached_elements_per_token(), v2.head_dim
@@ -90,9 +90,14 @@ class MLA(Attention):
             "o_proj.weight": (self.d_model, self.n_heads * self.v_head_dim),
         }
 
-    def cached_elements_per_token(self) -> int:
-        """kv_lora_rank + qk_rope_head_dim: the latent and the shared rotated key, for all heads together."""
-        return self.kv_lora_rank + self.qk_rope_head_dim
+    def cache_row(self) -> Latent:
+        """The latent and the shared rotated key, for all heads together: kv_lora_rank + qk_rope_head_dim elements."""
+        return Latent(self.kv_lora_rank, self.qk_rope_head_dim)
+
+    @property
+    def rotary_width(self) -> int:
+        """qk_rope_head_dim: the part of a query and key that carries position."""
+        return self.qk_rope_head_dim
 
     def project(
         self, x: Float[Tensor, "q_len d_model"], params: Params, position: Position, past: Cache
@@ -110,7 +115,7 @@ class MLA(Attention):
         return Projections(q, k, v, q_pos, positions(0, cache.length, x.device), position, cache, steps)
 
     def absorbs(self, position: Position) -> bool:
-        """Always: what is turned is not in the latent."""
+        """Always: what is rotated is not in the latent."""
         return True
 
     def _absorbed_step(self, x: Tensor, params: Params, position: Position, past: Cache) -> tuple[Tensor, Tensor]:
@@ -183,3 +188,10 @@ class MLA(Attention):
 def _latent_norm(x: Tensor, params: Params, name: str) -> Tensor:
     weight = params[f"{name}.weight"]
     return F.rms_norm(x, weight.shape, weight, LATENT_EPS)
+
+
+def mla_of(attention: Attention, title: str) -> MLA:
+    """The attention, for what is about MLA alone; title: its model's. Raises InputError where it is another variant."""
+    if not isinstance(attention, MLA):
+        raise InputError(f"{title} keeps no latent: its attention is {type(attention).__name__}, not MLA")
+    return attention

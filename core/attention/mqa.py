@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from core.attention.gqa import GQA
+from headlight.core.attention.gqa import GQA
 
 
 @dataclass(frozen=True)

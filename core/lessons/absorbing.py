@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.attention import MLA
+from headlight.core.attention.base import Params, linear
+from headlight.core.attention.mla import mla_of
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import ConfigError
+from headlight.core.lessons.shift import Later
+from headlight.core.memory.decode_cost import StepCost, ways
+from headlight.core.memory.shape import MLADims, of_mla
+from headlight.core.model import Model
+from headlight.core.positions import Position
+from headlight.core.types import Run, Step
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import MLA
-from core.attention.base import Params, linear
-from core.cache import DecodingCache, KVCache
-from core.errors import ConfigError, InputError
-from core.lessons.shift import Later
-from core.memory.decode_cost import StepCost, ways
-from core.memory.shape import MLADims, of_mla
-from core.model import Model
-from core.positions import Position
-from core.types import Run, Step
-
-# Form, as in `core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
+# Form, as in `headlight.core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
 FORMS: Mapping[str, str] = {
     "absorbed": "latents are kept, and nothing is expanded",
     "full": "keys and values of all heads are expanded once, and kept",
@@ -71,10 +71,9 @@ class LatentLayer:
 @torch.inference_mode()
 def layer_of(model: Model, run: Run, layer: int) -> LatentLayer:
     """A layer of a model and its input in a run; raises InputError where the model has no latent."""
-    if not isinstance(model.attention, MLA):
-        raise InputError(f"{model.title} keeps no latent: its attention is {type(model.attention).__name__}, not MLA")
+    attention = mla_of(model.attention, model.title)
     steps = {step.name: step.value for step in run.layers.projections(layer).steps}
-    return LatentLayer(model.attention, model.layers[layer], model.position, steps["h"])
+    return LatentLayer(attention, model.layers[layer], model.position, steps["h"])
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def both_precisions(layer: LatentLayer) -> tuple[dict[str, Difference], dict[str
 
 
 def costs(attention: MLA, context: int) -> dict[str, StepCost]:
-    """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes a number.
+    """What each form does for one new token that sees `context` tokens, itself included, in one layer, at 2 bytes per value.
 
     >>> {form: round(cost.flops / 1e9, 1) for form, cost in costs(PUBLISHED["DeepSeek-V3"], 131_072).items()}
     {'absorbed': 36.5, 'full': 10.7, 'expanded': 4408.8}

@@ -16,16 +16,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention.base import Params
+from headlight.core.attention.mla import MLA, mla_of
+from headlight.core.checkpoints import sibling
+from headlight.core.errors import CheckpointError, InputError
+from headlight.core.model import Model, run
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import MLA
-from core.attention.base import Params
-from core.checkpoints import sibling
-from core.errors import CheckpointError, InputError
-from core.model import Model, run
-from core.tokenizer import Tokenizer
-from core.types import Tokens
 
 _ROW = 240  # tokens of a row that are read; with what the tokenizer adds it stays within a sibling's context
 _AROUND = 6  # tokens of context before a token
@@ -66,8 +65,7 @@ def sample(
     alone(): entered for each row, so that others wait no longer than that. texts: another text. Raises InputError where the
     model has no latent.
     """
-    if not isinstance(model.attention, MLA):
-        raise InputError(f"{model.title} keeps no latent: its attention is {type(model.attention).__name__}, not MLA")
+    mla_of(model.attention, model.title)
     texts = rows(model.tokenizer) if texts is None else tuple(texts)
     places = tuple((r, t) for r, row in enumerate(texts) for t, special in enumerate(row.special) if not special)
     found: list[list[Tensor]] = [[] for _ in range(model.n_layers)]

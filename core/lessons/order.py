@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.analysis.word_order import Experiment, reorder, words
+from headlight.core.errors import InputError
+from headlight.core.model import Model, embed, run
+from headlight.core.positions import Position
+from headlight.core.types import Tokens
 from torch import Tensor
-
-from core.errors import InputError
-from core.model import Model, embed, run
-from core.positions import Position
-from core.reorder import Experiment, reorder, words
-from core.types import Tokens
 
 ROUNDING = 1e-9  # in float64; what is larger is a difference
 

@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.attention import MLA
+from headlight.core.attention.base import Attention, Params
+from headlight.core.attention.mla import mla_of
+from headlight.core.cache import KVCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model, embed
+from headlight.core.positions import Position
+from headlight.core.types import Projections, Tokens
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention import MLA
-from core.attention.base import Attention, Params
-from core.cache import KVCache
-from core.errors import InputError
-from core.model import Model, embed
-from core.positions import Position
-from core.types import Projections, Tokens
 
 Order = Callable[[Projections], Projections]
 
@@ -45,7 +45,7 @@ class Later(Position):
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerInput:
     """One MLA layer and what goes into it, h (seq, d_model) after the block's norm."""
 
     attention: Attention
@@ -104,12 +104,13 @@ def mixing(attention: MLA, params: Params, seed: int = 0) -> Float[Tensor, "n_he
 
 
 @torch.inference_mode()
-def layer_of(model: Model, tokens: Tokens, layer: int) -> Layer:
+def layer_of(model: Model, tokens: Tokens, layer: int) -> LayerInput:
     """A layer of a model and what a text puts into it, in float64 from there on; raises InputError where it is not MLA."""
-    if not isinstance(model.attention, MLA) or not 0 <= layer < model.n_layers:
+    attention = mla_of(model.attention, model.title)
+    if not 0 <= layer < model.n_layers:
         raise InputError(f"layer {layer} of {model.title} is no MLA layer")
     params = {name: t.detach().cpu().double() for name, t in model.layers[layer].items()}
-    return Layer(model.attention, params, model.position, _input(model, tokens, layer).cpu().double())
+    return LayerInput(attention, params, model.position, _input(model, tokens, layer).cpu().double())
 
 
 def _input(model: Model, tokens: Tokens, layer: int) -> Tensor:
@@ -124,7 +125,7 @@ def _input(model: Model, tokens: Tokens, layer: int) -> Tensor:
     return caught[-1]
 
 
-def changes(layer: Layer, order: Order, shifts: Sequence[int]) -> Float[Tensor, "shifts n_heads"]:
+def changes(layer: LayerInput, order: Order, shifts: Sequence[int]) -> Float[Tensor, "shifts n_heads"]:
     """The largest change of a score in each head, for several shifts."""
     now = layer.scores(0, order)
     return torch.stack([largest(layer.scores(by, order) - now) for by in shifts])

@@ -13,16 +13,15 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
+from headlight.core.errors import InputError
+from headlight.core.long.reading import Reader
+from headlight.core.model import Model
+from headlight.core.positions import Position, RoPE
+from headlight.core.positions.scaling import UNSCALED, Linear, Scaling, Yarn
+from headlight.core.types import Tokens
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-
-from core.errors import InputError
-from core.long.reading import Reader
-from core.model import Model
-from core.positions import Position, RoPE
-from core.positions.scaling import UNSCALED, Linear, Scaling, Yarn
-from core.types import Tokens
 
 CHUNK = 256  # tokens whose logits are held at once
 PASSAGE = 128  # tokens that are read twice
@@ -54,7 +53,7 @@ class Gap(Position):
 def scaled(model: Model, scaling: Scaling) -> RoPE:
     """The model's RoPE with its frequencies scaled; raises InputError where it has another encoding."""
     if not isinstance(model.position, RoPE):
-        raise InputError(f"{model.title} does not turn its queries and keys, so there is nothing to scale")
+        raise InputError(f"{model.title} does not rotate its queries and keys, so there is nothing to scale")
     return replace(model.position, scaling=scaling)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from core.errors import InputError
-from core.settings import Uploads
-from core.tokenizer import Tokenizer
-from core.types import Tokens
+from headlight.core import ASSETS
+from headlight.core.errors import InputError
+from headlight.core.settings import Uploads
+from headlight.core.tokenizer import Tokenizer
+from headlight.core.types import Tokens
 
-FOLDER = Path(__file__).resolve().parents[2] / "assets" / "long"
+FOLDER = ASSETS / "long"
 MOST_BYTES = Uploads().text_bytes  # of a file, where nobody says otherwise
 
 # How the files begin that people take for text most often.
@@ -90,7 +90,7 @@ def cut(tokenizer: Tokenizer, text: str, most: int) -> tuple[Tokens, int]:
 
     Raises InputError where there is nothing to read.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> tokens, whole = cut(load_model("gqa-rope", "cpu").tokenizer, "Once upon a time there was a king.", 6)
     >>> tokens.text, whole
     ('Once upon a time there', 10)

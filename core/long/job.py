@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core.engine import Engine
-from core.errors import HeadlightError
-from core.long.reading import Reader, Reading
-from core.types import Tokens
+from headlight.core.errors import HeadlightError
+from headlight.core.long.reading import Reader, Reading
+from headlight.core.serving.engine import Engine
+from headlight.core.types import Tokens
 
 PATIENCE = 120.0  # seconds after which somebody who no longer asks is taken to have gone
 

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from headlight.core.attention.base import Attention
+from headlight.core.errors import InputError
+from headlight.core.types import Projections
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
-
-from core.attention.base import Attention
-from core.errors import InputError
-from core.types import Projections
 
 ROWS = 64  # query rows of a slab
 
@@ -69,7 +68,7 @@ class Pooled:
 
     @property
     def mass(self) -> Float[Tensor, "n_heads rows cols"]:
-        """The mean over a cell's queries of the weight that falls on its keys; whole rows of cells add up to 1."""
+        """The mean over a cell's queries of the weight that falls on its keys; whole rows of cells sum to 1."""
         start, stop = self.region.queries
         cells = torch.arange(self.region.shape[0], device=self.total.device)
         sizes = (stop - start - cells * self.region.cell).clamp(max=self.region.cell)
@@ -126,9 +125,9 @@ def pool(
     each cell (half as long again). Weights are computed in float32 at least. Raises InputError for tokens or heads that are
     not there.
 
-    >>> from core.attention import GQA
-    >>> from core.cache import KVCache
-    >>> from core.positions import RoPE
+    >>> from headlight.core.attention import GQA
+    >>> from headlight.core.cache import KVCache
+    >>> from headlight.core.positions import RoPE
     >>> gqa = GQA(d_model=24, n_heads=6, head_dim=4, n_kv_heads=2)
     >>> params = {name: torch.randn(shape) for name, shape in gqa.shapes().items()}
     >>> p = gqa.project(torch.randn(100, 24), params, RoPE(dim=4), KVCache())

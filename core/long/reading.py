@@ -2,7 +2,7 @@
 
 Layer after layer, the layer in chunks of CHUNK tokens, each over the keys and values of those before it (chunked prefill):
 besides the stream (length x d_model) only one layer's keys and values and one chunk's numbers are in memory, so that memory
-grows linearly with the length. What each layer's attention reads is kept on a `Shelf`.
+grows linearly with the length. What each layer's attention reads is kept on a `ActivationStore`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from headlight.core.attention.base import Params
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import InputError
+from headlight.core.long.activation_store import ActivationStore
+from headlight.core.model import Model, Readable, embed, final_norm
+from headlight.core.types import Projections, Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention.base import Params
-from core.cache import DecodingCache, KVCache
-from core.errors import InputError
-from core.long.shelf import Shelf
-from core.model import Model, Readable, embed, final_norm
-from core.types import Projections, Tokens
 
 CHUNK = 512
 
@@ -30,13 +29,13 @@ CHUNK = 512
 class Reading:
     """A text that was read: every layer's queries and keys are one projection away, without another pass.
 
-    hidden: the last layer's output after the final norm. shelf: what each layer's attention read.
+    hidden: the last layer's output after the final norm. activations: what each layer's attention read.
     """
 
     model: Model
     tokens: Tokens
     hidden: Float[Tensor, "seq d_model"]
-    shelf: Shelf
+    activations: ActivationStore
 
     @torch.inference_mode()
     def projections(self, layer: int) -> Projections:
@@ -44,13 +43,13 @@ class Reading:
         if not 0 <= layer < self.model.n_layers:
             last = self.model.n_layers - 1
             raise InputError(f"layer {layer} does not exist: {self.model.title} has layers 0 to {last}")
-        x = self.shelf.read(layer, self.model.device)
+        x = self.activations.read(layer, self.model.device)
         return self.model.attention.project(x, self.model.layers[layer], self.model.position, KVCache())
 
     @property
     def nbytes(self) -> int:
-        """Bytes kept: the shelf's on disk, and `hidden` in memory."""
-        return self.shelf.nbytes + self.hidden.numel() * self.hidden.element_size()
+        """Bytes kept: the activations's on disk, and `hidden` in memory."""
+        return self.activations.nbytes + self.hidden.numel() * self.hidden.element_size()
 
 
 class Reader:
@@ -61,12 +60,12 @@ class Reader:
 
     def __init__(self, model: Readable, tokens: Tokens, folder: Path | None = None) -> None:
         if not isinstance(model, Model):
-            raise InputError(f"{model.title} is carried by transformers and cannot be read in parts; Explore shows it")
+            raise InputError(f"{model.title} is run by transformers and cannot be read in parts; Explore shows it")
         if len(tokens) > model.context:
             raise InputError(f"this text has {len(tokens):,} tokens; {model.title} reads {model.context:,} at most")
         self.tokens, self._model = tokens, model
         sizes = (model.n_layers, len(tokens), model.attention.d_model)
-        self._shelf = Shelf(*sizes, model.embedding.dtype, folder)
+        self._shelf = ActivationStore(*sizes, model.embedding.dtype, folder)
         self._parts = self._read()
         self._work, self._total = 0.0, sum(self._cost(*part) for part in self._chunks()) * model.n_layers
         self._seconds = 0.0
@@ -144,7 +143,7 @@ class Reader:
 def read(model: Readable, tokens: Tokens, folder: Path | None = None) -> Reading:
     """The whole text at once, for notebooks and tests.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> model = load_model("gqa-rope", "cpu")
     >>> reading = read(model, model.tokens("Once upon a time there was a king. " * 9))
     >>> reading.projections(2).k.shape

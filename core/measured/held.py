@@ -7,14 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
-
-from core.attention import GQA, MLA
-from core.decoding import Decoder
-from core.errors import ConfigError, InputError
-from core.memory.precision import DTYPES, Precision, precision
-from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
-from core.memory.sizes import bytes_at
-from core.model import Model, Readable
+from headlight.core.decoding import Decoder
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.memory.precision import DTYPES, Precision, precision
+from headlight.core.memory.shape import CacheShape, LayerGroup
+from headlight.core.memory.sizes import bytes_at
+from headlight.core.model import Model, Readable
 
 CAPACITY = 8  # few, so that a sentence shows how buffers double
 Alone = Callable[[], AbstractContextManager[object]]
@@ -48,7 +46,7 @@ class Held:
 
     @property
     def computed(self) -> tuple[int, ...]:
-        """Bytes by `core.memory` after 1, 2, … tokens: from the model's sizes alone, no tensor looked at."""
+        """Bytes by `headlight.core.memory` after 1, 2, … tokens: from the model's sizes alone, no tensor looked at."""
         return tuple(bytes_at(self.shape, length, self.precision) for length in range(1, len(self.held) + 1))
 
     @property
@@ -58,20 +56,11 @@ class Held:
 
 
 def cache_shape(model: Readable) -> CacheShape:
-    """What a model's cache is made of, from its configuration; raises ConfigError for a kind of attention unknown here."""
-    attention = model.attention if isinstance(model, Model) else None
-    if isinstance(attention, MLA):
-        dims = MLADims(
-            attention.kv_lora_rank, attention.qk_nope_head_dim, attention.qk_rope_head_dim, attention.v_head_dim,
-            attention.q_lora_rank,
-        )  # fmt: skip
-        return replace(of_mla(model.n_layers, attention.n_heads, dims, name=model.title), d_model=attention.d_model)
-    if isinstance(attention, GQA):
-        made = of_heads(
-            model.n_layers, attention.n_heads, attention.n_kv_heads, attention.head_dim, name=model.title
-        )  # fmt: skip
-        return replace(made, d_model=attention.d_model)
-    raise ConfigError(f"{model.title}'s cache has no formula here")
+    """What a model's cache is made of, as its attention says; raises ConfigError for a model that is not one of ours."""
+    if not isinstance(model, Model):  # one that transformers carries has no attention object to ask
+        raise ConfigError(f"{model.title}'s cache has no formula here")
+    layers = LayerGroup(model.n_layers, model.attention.cache_row())
+    return CacheShape(model.title, model.n_layers, model.n_heads, (layers,), d_model=model.attention.d_model)
 
 
 def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext, capacity: int = CAPACITY) -> Iterator[Held]:
@@ -97,7 +86,7 @@ def growth(model: Readable, ids: Sequence[int], alone: Alone = nullcontext, capa
 def held(model: Readable, ids: Sequence[int]) -> Held:
     """What the caches hold after each of the tokens; raises InputError where there are none.
 
-    >>> from core import load_model
+    >>> from headlight import load_model
     >>> found = held(load_model("mla-rope", "cpu"), [5, 6, 7])
     >>> found.held, found.computed, found.held[-1] == 3 * 144 * 4 * 4
     ((2304, 4608, 6912), (2304, 4608, 6912), True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape, MLADims, of_heads, of_mla
-from core.memory.sizes import bytes_per_token, elements_per_token
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape, MLADims, of_heads, of_mla
+from headlight.core.memory.sizes import bytes_per_token, elements_per_token
 
 PUBLISHED = 0.933
 # Sizes as in the DeepSeek LLM report (arXiv 2401.02954); 8 KV heads is inferred, see WHY.
@@ -27,7 +27,7 @@ WHY = (
 
 @dataclass(frozen=True)
 class Step:
-    """One step on the way from one cache to the other. title; bytes: kept a token after it; by: the factor it brought."""
+    """One step on the way from one cache to the other. title; bytes: kept per token after it; by: the factor it brought."""
 
     title: str
     bytes: float
@@ -35,14 +35,14 @@ class Step:
 
 
 def bits(number: int) -> Precision:
-    """A precision of so many bits a number, scales left out as the paper leaves them out."""
+    """A precision of so many bits per value, scales left out as the paper leaves them out."""
     return Precision(f"{number} bits", number)
 
 
 def steps(
     before_bits: int = 16, after_bits: int = 6, before: CacheShape = BEFORE, after: CacheShape = AFTER
 ) -> list[Step]:
-    """From the one model's cache to the other's: fewer layers, a latent in place of keys and values, fewer bits a number.
+    """From the one model's cache to the other's: fewer layers, a latent in place of keys and values, fewer bits per value.
 
     >>> [(step.title, step.bytes) for step in steps()]
     [('DeepSeek 67B', 389120.0), ('60 layers, not 95', 245760.0), ('MLA, not GQA', 69120.0), ('6 bits, not 16', 25920.0)]
@@ -71,5 +71,5 @@ def less(before: float | Fraction, after: float | Fraction) -> float:
 
 
 def fewer_numbers() -> float:
-    """How many fewer numbers a token DeepSeek-V2 keeps than DeepSeek 67B, 0-1, whatever their precision."""
+    """How many fewer values per token DeepSeek-V2 keeps than DeepSeek 67B, 0-1, whatever their precision."""
     return less(elements_per_token(BEFORE), elements_per_token(AFTER))

@@ -18,17 +18,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.errors import ConfigError
-from core.memory.checks import MAX_BATCH, MAX_TOKENS, whole
-from core.memory.precision import PRECISIONS, Precision
-from core.memory.shape import CacheShape, Heads, Latent, MLADims, Row
+from headlight.core.errors import ConfigError
+from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
+from headlight.core.memory.precision import PRECISIONS, Precision
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, MLADims
 
 HALF = PRECISIONS["bf16"]  # what weights and expanded keys and values are held in
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to attend when decoding. row: what is kept a token; key, value: widths that scores and sums run over, a head.
+    """One way to attend when decoding. row: what is kept per token; key, value: widths that scores and sums run over, a head.
 
     weights: numbers in the projections that a new token goes through; up: numbers in W^UK and W^UV where every remembered
     latent goes through them as well (0: none does).
@@ -36,7 +36,7 @@ class Way:
 
     title: str
     n_heads: int
-    row: Row
+    row: CacheRow
     key: int
     value: int
     weights: int
@@ -45,7 +45,8 @@ class Way:
     def cost(self, context: int, batch: int = 1, cache: Precision = HALF) -> StepCost:
         """One layer's step; cache: how the remembered numbers are held. Raises ConfigError for impossible sizes."""
         tokens = whole("context", context, MAX_TOKENS) * whole("batch", batch, MAX_BATCH)
-        expanded = self.up // self.row.kv_lora_rank if self.up and isinstance(self.row, Latent) else 0
+        latent = self.row.part("latent")
+        expanded = self.up // latent.width if latent else 0  # elements of all heads' keys and values
         return StepCost(
             flops=2 * tokens * (self.n_heads * (self.key + self.value) + self.up),
             cache_bytes=float(tokens * self.row.elements * cache.bytes_per_element),
@@ -86,7 +87,7 @@ def ways(shape: CacheShape, n_kv_heads: int) -> Mapping[str, Way]:
     A model without MLA gets the latent that DeepSeek-V2 would give it. Raises ConfigError where d_model is not known, or
     n_kv_heads does not divide n_heads.
 
-    >>> from core.memory.shape import MLADims, of_mla
+    >>> from headlight.core.memory.shape import MLADims, of_mla
     >>> from dataclasses import replace
     >>> v3 = replace(of_mla(61, 128, MLADims(512, 128, 64, 128, q_lora_rank=1536)), d_model=7168)
     >>> {name: way.cost(131_072).flops // 10**8 / 10 for name, way in ways(v3, 8).items()}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.memory.fit import tokens_that_fit, users_that_fit
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape
-from core.memory.sizes import bytes_at, parts_at, reserved_bytes_at
+from headlight.core.memory.fit import tokens_that_fit, users_that_fit
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape
+from headlight.core.memory.sizes import bytes_at, parts_at, reserved_bytes_at
 
 CONTEXTS = tuple(round(2 ** (n / 2)) for n in range(16, 47))  # 256 to 8,388,608 tokens, two to an octave
 
@@ -19,8 +19,8 @@ class Deployment:
     bytes, 0 if they are not counted, None if the model's size is not known; reserved: as an engine reserves it that counts
     no windows.
 
-    >>> from core.memory.precision import PRECISIONS
-    >>> from core.memory.shape import of_heads
+    >>> from headlight.core.memory.precision import PRECISIONS
+    >>> from headlight.core.memory.shape import of_heads
     >>> llama = of_heads(32, n_heads=32, n_kv_heads=8, head_dim=128)
     >>> plan = Deployment(llama, PRECISIONS["bf16"], context=8192, batch=4, memory=24 * 10**9, weights=16 * 10**9)
     >>> plan.size, plan.room, plan.tokens, plan.users

@@ -1,13 +1,13 @@
-"""What fits: weights and caches on a card of a given memory. A card's GB is counted as 10^9 bytes."""
+"""What fits: weights and caches on a card of a given memory. A GPU's GB is counted as 10^9 bytes."""
 
 from __future__ import annotations
 
 import math
 
-from core.memory.checks import MAX_BYTES, MAX_PARAMETERS, MAX_TOKENS, whole
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape
-from core.memory.sizes import bytes_at, reserved_bytes_at
+from headlight.core.memory.bounds import MAX_BYTES, MAX_PARAMETERS, MAX_TOKENS, whole
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape
+from headlight.core.memory.sizes import bytes_at, reserved_bytes_at
 
 GB = 10**9
 GPUS = (24, 40, 80, 96, 141, 192)  # GB of cards in use
@@ -16,7 +16,7 @@ GPUS = (24, 40, 80, 96, 141, 192)  # GB of cards in use
 def weights_bytes(parameters: int, precision: Precision) -> int:
     """Bytes of a model's weights.
 
-    >>> from core.memory.precision import PRECISIONS
+    >>> from headlight.core.memory.precision import PRECISIONS
     >>> weights_bytes(8_000_000_000, PRECISIONS["bf16"])
     16000000000
     """

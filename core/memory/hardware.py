@@ -1,19 +1,19 @@
 """Accelerators by what bounds decoding: peak arithmetic and memory bandwidth, each with its source; and the roofline.
 
 The roofline (Williams, Waterman and Patterson 2009, "Roofline: an insightful visual performance model"): a computation of
-I operations a byte runs at most at min(peak, I x bandwidth).
+I operations per byte runs at most at min(peak, I x bandwidth).
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
-from core.errors import UnknownNameError
-from core.memory.decode_cost import StepCost
+from headlight.core import ASSETS
+from headlight.core.errors import UnknownNameError
+from headlight.core.memory.decode_cost import StepCost
 
-_TABLE = Path(__file__).resolve().parents[2] / "assets" / "hardware.json"
+_TABLE = ASSETS / "hardware.json"
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Card:
 
     @property
     def ridge(self) -> float:
-        """Operations a byte from which arithmetic is the bound, no longer memory."""
+        """Operations per byte from which arithmetic is the bound, no longer memory."""
         return self.flops / self.bandwidth
 
     def roof(self, intensity: float) -> float:
-        """Operations a second that are within reach at `intensity` operations a byte."""
+        """Operations a second that are within reach at `intensity` operations per byte."""
         return min(self.flops, intensity * self.bandwidth)
 
     def seconds(self, cost: StepCost, weights: bool = False) -> float:

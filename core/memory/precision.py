@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from core.errors import UnknownNameError
+from headlight.core.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Precision:
 
     @property
     def bits_per_element(self) -> Fraction:
-        """Bits a number, its share of the block's scale counted."""
+        """Bits per value, its share of the block's scale counted."""
         return self.bits + Fraction(self.scale_bits, self.block)
 
     @property
@@ -39,9 +39,9 @@ PRECISIONS: Mapping[str, Precision] = {
     "fp16": Precision("fp16", 16),
     "bf16": Precision("bf16", 16),
     "fp8": Precision("fp8", 8, about="one scale for a whole tensor, which adds nothing that counts"),
-    "q8_0": Precision("q8_0", 8, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 8.5 bits a number"),
-    "int4": Precision("int4", 4, 64, 32, "groups of 64 with an fp16 scale and zero point, 4.5 bits a number"),
-    "q4_0": Precision("q4_0", 4, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 4.5 bits a number"),
+    "q8_0": Precision("q8_0", 8, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 8.5 bits per value"),
+    "int4": Precision("int4", 4, 64, 32, "groups of 64 with an fp16 scale and zero point, 4.5 bits per value"),
+    "q4_0": Precision("q4_0", 4, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 4.5 bits per value"),
 }
 
 # What config files call them.

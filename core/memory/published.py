@@ -1,6 +1,6 @@
 """The catalogue of published models, `assets/published_models.json`: shapes with their sources, checked when read.
 
-What is in the catalogue is data; how large a cache is follows from its fields alone (`core.memory.sizes`).
+What is in the catalogue is data; how large a cache is follows from its fields alone (`headlight.core.memory.sizes`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import CheckpointError, ConfigError
-from core.memory.precision import DTYPES
-from core.memory.shape import CacheShape, Heads, Latent, LayerGroup, MLADims, Row
+from headlight.core import ASSETS
+from headlight.core.errors import CheckpointError, ConfigError
+from headlight.core.memory.precision import DTYPES
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, Latent, LayerGroup, MLADims
 
-PATH = Path(__file__).resolve().parents[2] / "assets" / "published_models.json"
+PATH = ASSETS / "published_models.json"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def _group(row: Mapping[str, Any]) -> LayerGroup:
     return LayerGroup(row["count"], _row(row), **more)
 
 
-def _row(row: Mapping[str, Any]) -> Row | None:
+def _row(row: Mapping[str, Any]) -> CacheRow | None:
     if "reason" in row:
         return None
     if "kv_lora_rank" in row:

@@ -1,19 +1,91 @@
 """What a model's cache is made of: layers in groups, and what one layer of a group keeps for a token.
 
-Nothing here knows a model's name: a cache follows from heads, widths, windows and how many layers have which.
+Nothing here knows a model's name: a cache follows from heads, widths, windows and how many layers have which. Every attention
+says of itself what it keeps (`Attention.cache_row`).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from core.errors import ConfigError
-from core.memory.checks import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, whole
-from core.memory.precision import precision
+from headlight.core.errors import ConfigError
+from headlight.core.memory.bounds import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH, whole
+from headlight.core.memory.precision import precision
 
 
 @dataclass(frozen=True)
-class Heads:
+class CachePart:
+    """One tensor of a layer's cache.
+
+    name: as a decoder's cache calls it ("k", "c_kv"); kind: what it is counted as, of `sizes.PARTS` or a new one; width:
+    elements of one head, or of the one vector that all heads share; heads: KV heads that keep one each, None where it is
+    shared; rotated: kept after the position encoding acted on it, if the encoding acts on keys (RoPE).
+    """
+
+    name: str
+    kind: str
+    width: int
+    heads: int | None = None
+    rotated: bool = False
+
+    def __post_init__(self) -> None:
+        whole(f"the width of {self.name}", self.width, MAX_WIDTH, least=0)
+        if self.heads is not None:
+            whole(f"the heads of {self.name}", self.heads, MAX_HEADS)
+
+    @property
+    def elements(self) -> int:
+        """Elements kept per token per layer."""
+        return self.width * (self.heads or 1)
+
+    def shape(self, length: int) -> tuple[int, ...]:
+        """The tensor's shape after `length` tokens: (heads, length, width), or (length, width) where all heads share it."""
+        return (length, self.width) if self.heads is None else (self.heads, length, self.width)
+
+
+class CacheRow(ABC):
+    """Everything that one layer keeps for one token."""
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[CachePart, ...]:
+        """The tensors, in the order in which a decoder's cache holds them."""
+
+    @property
+    def elements(self) -> int:
+        """Elements kept per token per layer."""
+        return sum(part.elements for part in self.parts)
+
+    def part(self, kind: str) -> CachePart | None:
+        """The first part of a kind ("latent", "rotated"), None where nothing of it is kept."""
+        return next((part for part in self.parts if part.kind == kind), None)
+
+
+@dataclass(frozen=True)
+class Parts(CacheRow):
+    """A row of any parts.
+
+    >>> row = Parts((CachePart("c_kv", "latent", 128), CachePart("k_rope", "rotated", 16, heads=3, rotated=True)))
+    >>> row.elements, [part.shape(5) for part in row.parts]
+    (176, [(5, 128), (3, 5, 16)])
+    """
+
+    kept: tuple[CachePart, ...]
+
+    def __post_init__(self) -> None:
+        names = [part.name for part in self.kept]
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"the parts of a cache ({', '.join(names)}) must be one or more, each with its own name")
+
+    @property
+    def parts(self) -> tuple[CachePart, ...]:
+        """As they were given."""
+        return self.kept
+
+
+@dataclass(frozen=True)
+class Heads(CacheRow):
     """Keys and values of n_kv_heads heads (MHA, GQA, MQA); v_head_dim 0: the key serves as the value, too.
 
     >>> Heads(n_kv_heads=8, head_dim=128, v_head_dim=128).elements
@@ -30,13 +102,18 @@ class Heads:
         whole("v_head_dim", self.v_head_dim, MAX_WIDTH, least=0)
 
     @property
-    def elements(self) -> int:
-        """Numbers kept a token and layer: keys and values of all KV heads."""
-        return self.n_kv_heads * (self.head_dim + self.v_head_dim)
+    def parts(self) -> tuple[CachePart, ...]:
+        """Rotated keys, and values; or the one vector that is both."""
+        if not self.v_head_dim:
+            return (CachePart("k", "one", self.head_dim, self.n_kv_heads, rotated=True),)
+        return (
+            CachePart("k", "keys", self.head_dim, self.n_kv_heads, rotated=True),
+            CachePart("v", "values", self.v_head_dim, self.n_kv_heads),
+        )
 
 
 @dataclass(frozen=True)
-class Latent:
+class Latent(CacheRow):
     """MLA's row: the latent and one rotated key for all heads together (DeepSeek-V2, Table 1: d_c + d_h^R).
 
     >>> Latent(kv_lora_rank=512, qk_rope_head_dim=64).elements
@@ -51,12 +128,12 @@ class Latent:
         whole("qk_rope_head_dim", self.qk_rope_head_dim, MAX_WIDTH, least=0)
 
     @property
-    def elements(self) -> int:
-        """Numbers kept a token and layer; the latent holds keys and values both."""
-        return self.kv_lora_rank + self.qk_rope_head_dim
-
-
-Row = Heads | Latent
+    def parts(self) -> tuple[CachePart, ...]:
+        """The latent, from which keys and values are made, and the rotated key."""
+        return (
+            CachePart("c_kv", "latent", self.kv_lora_rank),
+            CachePart("k_rope", "rotated", self.qk_rope_head_dim, rotated=True),
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +169,7 @@ class LayerGroup:
     """
 
     count: int
-    row: Row | None
+    row: CacheRow | None
     window: int | None = None
     chunked: bool = False
     every: int = 1
@@ -126,9 +203,9 @@ class CacheShape:
     """Everything that the size of a model's cache follows from.
 
     n_heads: query heads; groups: its layers (a compressed group, every > 1, stands beside another group of the same
-    layers); mla: MLA's five numbers where it has them; indexer_dim: numbers a token and layer that a sparse-attention
+    layers); mla: MLA's five numbers where it has them; indexer_dim: values per token per layer that a sparse-attention
     indexer keeps beside the cache, told apart from it; max_context: tokens, None if not known; native: the precision it
-    is published in, of `core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
+    is published in, of `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
     """
 
     name: str
@@ -153,9 +230,9 @@ class CacheShape:
             )
         if max(group.count for group in self.groups) > self.n_layers:
             raise ConfigError(f"no group may have more layers than n_layers ({self.n_layers})")
-        for group in self.groups:
-            if isinstance(group.row, Heads) and self.n_heads % group.row.n_kv_heads:
-                raise ConfigError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({group.row.n_kv_heads})")
+        for part in (part for group in self.groups if group.row is not None for part in group.row.parts):
+            if part.heads is not None and self.n_heads % part.heads:
+                raise ConfigError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({part.heads})")
 
     @property
     def windowed(self) -> bool:

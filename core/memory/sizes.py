@@ -8,20 +8,20 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from core.memory.checks import MAX_BATCH, MAX_TOKENS, whole
-from core.memory.precision import Precision
-from core.memory.shape import CacheShape, Heads, LayerGroup
+from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
+from headlight.core.memory.precision import Precision
+from headlight.core.memory.shape import CacheShape, LayerGroup
 
 PAGE = 16  # tokens that an engine with pages reserves at once (vLLM's default block)
 
 
 def elements_per_token(shape: CacheShape) -> Fraction:
-    """Numbers kept a token in all layers, before any window is full."""
+    """Numbers kept per token in all layers, before any window is full."""
     return sum((Fraction(group.count * group.elements, group.every) for group in shape.groups), Fraction(0))
 
 
 def growing_elements_per_token(shape: CacheShape) -> Fraction:
-    """Numbers kept a token in the layers that grow however long the text is."""
+    """Numbers kept per token in the layers that grow however long the text is."""
     growing = [group for group in shape.groups if group.grows]
     return sum((Fraction(group.count * group.elements, group.every) for group in growing), Fraction(0))
 
@@ -29,8 +29,8 @@ def growing_elements_per_token(shape: CacheShape) -> Fraction:
 def bytes_per_token(shape: CacheShape, precision: Precision) -> float:
     """Bytes a token in all layers, before any window is full.
 
-    >>> from core.memory.precision import PRECISIONS
-    >>> from core.memory.shape import of_heads
+    >>> from headlight.core.memory.precision import PRECISIONS
+    >>> from headlight.core.memory.shape import of_heads
     >>> bytes_per_token(of_heads(126, n_heads=128, n_kv_heads=8, head_dim=128), PRECISIONS["bf16"])
     516096.0
     """
@@ -85,7 +85,7 @@ def parts_at(shape: CacheShape, context: int, precision: Precision, batch: int =
     for group in shape.groups:
         rows = group.count * group.rows(context)
         for name, elements in _row_parts(group).items():
-            counts[name] += rows * elements
+            counts[name] = counts.get(name, 0) + rows * elements
     whole_size = bytes_at(shape, context, precision, batch)
     sizes = {name: int(batch * count * precision.bytes_per_element) for name, count in counts.items() if count}
     return {
@@ -94,10 +94,6 @@ def parts_at(shape: CacheShape, context: int, precision: Precision, batch: int =
 
 
 def _row_parts(group: LayerGroup) -> dict[str, int]:
-    row = group.row
-    if isinstance(row, Heads):
-        keys, values = row.n_kv_heads * row.head_dim, row.n_kv_heads * row.v_head_dim
-        return {"keys" if values else "one": keys, "values": values, "indexer": group.indexer}
-    return (
-        {} if row is None else {"latent": row.kv_lora_rank, "rotated": row.qk_rope_head_dim, "indexer": group.indexer}
-    )
+    kept = () if group.row is None else group.row.parts
+    counts = {kind: sum(p.elements for p in kept if p.kind == kind) for kind in dict.fromkeys(p.kind for p in kept)}
+    return counts | ({"indexer": group.indexer} if kept else {})

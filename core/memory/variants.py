@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from core.errors import ConfigError
-from core.memory.shape import CacheShape, Heads, Latent, LayerGroup, Row
+from headlight.core.errors import ConfigError
+from headlight.core.memory.shape import CacheRow, CacheShape, Heads, Latent, LayerGroup
 
 
 def with_kv_heads(shape: CacheShape, n_kv_heads: int) -> CacheShape:
@@ -14,7 +14,7 @@ def with_kv_heads(shape: CacheShape, n_kv_heads: int) -> CacheShape:
 
     Widths, windows and layers stay. Raises ConfigError for a number that does not divide n_heads, and for a compressed cache.
 
-    >>> from core.memory.shape import of_heads
+    >>> from headlight.core.memory.shape import of_heads
     >>> with_kv_heads(of_heads(126, n_heads=128, n_kv_heads=8, head_dim=128), 128).groups[0].elements
     32768
     """
@@ -29,7 +29,7 @@ def as_mha(shape: CacheShape) -> CacheShape:
 def as_mla(shape: CacheShape, kv_lora_rank: int, qk_rope_head_dim: int | None = None) -> CacheShape:
     """A latent and one rotated key, half a head wide unless said otherwise (DeepSeek-V2, section 3.1.2: d_h^R = d_h / 2)."""
 
-    def row(group: LayerGroup) -> Row:
+    def row(group: LayerGroup) -> CacheRow:
         return Latent(kv_lora_rank, _widths(shape, group)[1] // 2 if qk_rope_head_dim is None else qk_rope_head_dim)
 
     return _with_rows(shape, row)
@@ -48,7 +48,7 @@ def mla_forms(shape: CacheShape) -> Mapping[str, CacheShape]:
     return {"latent": shape, "expanded": as_mha(shape), "mha": plain}
 
 
-def _with_rows(shape: CacheShape, row: Callable[[LayerGroup], Row]) -> CacheShape:
+def _with_rows(shape: CacheShape, row: Callable[[LayerGroup], CacheRow]) -> CacheShape:
     if shape.compressed:
         raise ConfigError("a cache that keeps one row for several tokens has no counterpart of plain heads")
     groups = [group if group.row is None else replace(group, row=row(group)) for group in shape.groups]

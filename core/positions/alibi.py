@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
+from headlight.core.positions.base import Position
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.positions.base import Position
 
 
 @dataclass(frozen=True)

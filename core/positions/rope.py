@@ -1,6 +1,6 @@
 """Rotary position embedding (Su et al. 2021, RoFormer, arXiv 2104.09864, section 3.2.2, eqs 14-16 and 34).
 
-Each pair of dimensions of a query or key is turned by an angle position x frequency; the dot product of two turned
+Each pair of dimensions of a query or key is rotated by an angle position x frequency; the dot product of two turned
 vectors then depends on their distance alone. Two layouts say which dimensions form pair j of r / 2:
 
     half          (x_j, x_{j + r/2})     GPT-NeoX, transformers' Llama, Qwen, Mistral
@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
+from headlight.core.positions.scaling import UNSCALED, Scaling
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.errors import ConfigError
-from core.positions.base import Position
-from core.positions.scaling import UNSCALED, Scaling
 
 Layout = Literal["half", "interleaved"]
 

@@ -9,10 +9,9 @@ import math
 from dataclasses import dataclass
 
 import torch
+from headlight.core.errors import ConfigError
 from jaxtyping import Float
 from torch import Tensor
-
-from core.errors import ConfigError
 
 Frequencies = Float[Tensor, " pairs"]
 

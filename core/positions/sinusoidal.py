@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.errors import ConfigError
-from core.positions.base import Position
 
 
 @dataclass(frozen=True)

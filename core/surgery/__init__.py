@@ -1,26 +1,28 @@
 """Conversions of trained attention to variants that cache less, one a file; imports torch and nothing of the user interface."""
 
-from core.surgery.base import Conversion, Converted, Layer, Prepared
-from core.surgery.decouple import Decouple
-from core.surgery.first_head import FirstHead
-from core.surgery.fresh_heads import FreshHeads
-from core.surgery.joint_svd import JointSVD
-from core.surgery.mean_pooling import MeanPooling
-from core.surgery.random_head import RandomHead
-from core.surgery.repetition import Repetition
-from core.surgery.weighted_svd import WeightedSVD
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
+from headlight.core.surgery.conversions.aligned import Aligned
+from headlight.core.surgery.conversions.decouple import Decouple
+from headlight.core.surgery.conversions.first_head import FirstHead
+from headlight.core.surgery.conversions.fresh_heads import FreshHeads
+from headlight.core.surgery.conversions.joint_svd import JointSVD
+from headlight.core.surgery.conversions.mean_pooling import MeanPooling
+from headlight.core.surgery.conversions.random_head import RandomHead
+from headlight.core.surgery.conversions.repetition import Repetition
+from headlight.core.surgery.conversions.weighted_svd import WeightedSVD
 
 __all__ = [
+    "Aligned",
     "Conversion",
     "Converted",
     "Decouple",
     "FirstHead",
     "FreshHeads",
     "JointSVD",
-    "Layer",
     "MeanPooling",
     "Prepared",
     "RandomHead",
     "Repetition",
+    "TrainedLayer",
     "WeightedSVD",
 ]

@@ -7,31 +7,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from headlight.core.attention import GQA, MHA, MQA, Attention
+from headlight.core.attention.base import Params
+from headlight.core.errors import InputError
+from headlight.core.positions.base import Position
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import GQA, MHA, MQA, Attention
-from core.attention.base import Params
-from core.errors import InputError
-from core.positions.base import Position
-
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class TrainedLayer:
     """A trained layer to convert.
 
-    index: which layer of its model; moment: the second moment of what goes into the layer, mean of h hᵀ over calibration
-    tokens, for the conversions that are `calibrated`.
+    index: which layer of its model; moment: the second moment of what goes into the layer with a 1 at its end, the mean of
+    [h; 1] [h; 1]ᵀ over calibration tokens, for the conversions that are `calibrated`. Its last column is the mean of h.
     """
 
     attention: GQA
     params: Params
     position: Position
     index: int = 0
-    moment: Float[Tensor, "d_model d_model"] | None = None
+    moment: Float[Tensor, "d_model_1 d_model_1"] | None = None
 
     def measured(self) -> Float[Tensor, "d_model d_model"]:
-        """The second moment in float64, on the CPU (MPS has no float64); raises InputError where nothing was calibrated."""
+        """The second moment of h in float64, on the CPU (MPS has no float64); raises InputError where there is none."""
+        return self.measured_with_one()[:-1, :-1]
+
+    def measured_with_one(self) -> Float[Tensor, "d_model_1 d_model_1"]:
+        """The second moment of [h; 1], which weighs a bias as one more column; raises InputError where there is none."""
         if self.moment is None:
             raise InputError(
                 "this conversion weighs errors by what the layer reads: give the second moment of its inputs"
@@ -75,7 +78,11 @@ class Conversion(ABC):
 
     def refusal(self, source: Attention, position: Position) -> str | None:
         """Why it cannot be done to an attention, in one plain sentence without an end; None where it can."""
-        return None if heads_of(source) else "it keeps a latent already, and this starts from key and value heads"
+        return (
+            None
+            if heads_of(source)
+            else f"it keeps {kept_of(source)} already, and this starts from key and value heads"
+        )
 
     @abstractmethod
     def settings(self, source: GQA) -> Sequence[int]:
@@ -90,10 +97,10 @@ class Conversion(ABC):
         """Whether nothing is lost but rounding."""
 
     @abstractmethod
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """What all settings share; raises InputError for a layer that it refuses."""
 
-    def convert(self, layer: Layer, setting: int) -> Converted:
+    def convert(self, layer: TrainedLayer, setting: int) -> Converted:
         """The layer converted; raises InputError for a layer that it refuses and a setting that does not exist."""
         self.check(layer.attention, layer.position, setting)
         return self.prepare(layer).cut(setting)
@@ -103,8 +110,9 @@ class Conversion(ABC):
         refusal = self.refusal(source, position)
         if refusal:
             raise InputError(f"{self.title} cannot be done to this model: {refusal}")
-        if isinstance(source, GQA) and setting not in self.settings(source):
-            raise InputError(self._no_such(source, setting))
+        heads = heads_of(source)
+        if heads is not None and setting not in self.settings(heads):
+            raise InputError(self._no_such(heads, setting))
 
     def _no_such(self, source: GQA, setting: int) -> str:
         there = self.settings(source)
@@ -122,9 +130,26 @@ class Conversion(ABC):
         return 2 * source.n_kv_heads * source.head_dim
 
 
-def heads_of(source: Attention) -> bool:
-    """Whether an attention keeps keys and values a head, and no latent."""
-    return type(source) in (GQA, MHA, MQA)
+def heads_of(source: Attention) -> GQA | None:
+    """The attention where it is MHA, GQA or MQA, whose k_proj and v_proj all conversions start from; else None.
+
+    What is derived from them is refused: a conversion makes one of the three anew, and what was added (a window) were lost.
+    """
+    return source if isinstance(source, GQA) and type(source) in (GQA, MHA, MQA) else None
+
+
+def kept_of(source: Attention) -> str:
+    """What an attention that is refused keeps of a token, in words.
+
+    >>> from headlight.core.attention import MLA
+    >>> kept_of(MLA(24, 6, kv_lora_rank=8, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4))
+    'a latent and a rotated key'
+    """
+    row = source.cache_row()
+    if row.part("keys"):  # derived from the three that are converted
+        return "keys and values in a way of its own"
+    single = {"latent": "a latent", "rotated": "a rotated key"}
+    return " and ".join(single.get(part.kind, part.kind) for part in row.parts)
 
 
 def with_kv_heads(source: GQA, n_kv_heads: int) -> GQA:

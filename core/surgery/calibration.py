@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
+from headlight.core.cache import KVCache
+from headlight.core.model import Model, embed
+from headlight.core.surgery.held_out import Turn
+from headlight.core.types import Tokens
 from jaxtyping import Float
 from torch import Tensor
-
-from core.cache import KVCache
-from core.heldout import Turn
-from core.model import Model, embed
-from core.types import Tokens
+from torch.nn import functional as F
 
 
 @torch.inference_mode()
@@ -32,18 +32,18 @@ def inputs(model: Model, tokens: Tokens) -> list[Float[Tensor, "seq d_model"]]:
 @torch.inference_mode()
 def second_moments(
     model: Model, passages: Sequence[str], turn: Turn = nullcontext
-) -> list[Float[Tensor, "d_model d_model"]]:
-    """For each layer the mean of h hᵀ over all tokens of the passages, in float32 on the CPU, summed up in float64.
+) -> list[Float[Tensor, "d_model_1 d_model_1"]]:
+    """For each layer the mean of [h; 1] [h; 1]ᵀ over all tokens of the passages, in float32 on the CPU, summed up in float64.
 
     turn: a passage is read inside `turn()`.
     """
-    d_model, count = model.attention.d_model, 0
-    sums = [torch.zeros(d_model, d_model, dtype=torch.float64) for _ in model.layers]
+    width, count = model.attention.d_model + 1, 0
+    sums = [torch.zeros(width, width, dtype=torch.float64) for _ in model.layers]
     for passage in passages:
         with turn():
             read = inputs(model, model.tokens(passage))
         for total, h in zip(sums, read, strict=True):
-            wide = h.cpu().double()
+            wide = F.pad(h.cpu().double(), (0, 1), value=1.0)
             total += wide.T @ wide
         count += len(read[0])
     return [(total / count).float() for total in sums]

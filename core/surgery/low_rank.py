@@ -11,13 +11,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
+from headlight.core.attention import GQA, Attention, Latent
+from headlight.core.attention.base import Params
+from headlight.core.positions.base import Position
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
 from jaxtyping import Float
 from torch import Tensor
-
-from core.attention import GQA, Attention, Latent
-from core.attention.base import Params
-from core.positions.base import Position
-from core.surgery.base import Conversion, Converted, Layer, Prepared
 
 # The least that a direction of the inputs counts, times the mean: what calibration never showed may still be met.
 FLOOR = 1e-6
@@ -41,7 +40,7 @@ class LowRank(Conversion):
         """At full rank; RoPE does not change that, as keys are expanded before they are turned."""
         return setting == self.settings(source)[-1]
 
-    def prepare(self, layer: Layer) -> Prepared:
+    def prepare(self, layer: TrainedLayer) -> Prepared:
         """All directions, best first, and what W is along them."""
         weight = joint(layer.params, layer.attention)
         up = directions(weight, self.weighing(layer))
@@ -49,10 +48,10 @@ class LowRank(Conversion):
         return Prepared(lambda rank: self._cut(layer, up, down, rank), _nbytes(up, down))
 
     @abstractmethod
-    def weighing(self, layer: Layer) -> Tensor | None:
+    def weighing(self, layer: TrainedLayer) -> Tensor | None:
         """S in float64, (d_model, d_model); None where all errors count the same."""
 
-    def _cut(self, layer: Layer, up: Tensor, down: Tensor, rank: int) -> Converted:
+    def _cut(self, layer: TrainedLayer, up: Tensor, down: Tensor, rank: int) -> Converted:
         params = {name: t for name, t in layer.params.items() if not name.startswith(("k_proj", "v_proj"))}
         params |= {"kv_a_proj.weight": down[:rank].clone(), "kv_b_proj.weight": up[:, :rank].contiguous()}
         if layer.attention.bias:
@@ -71,7 +70,7 @@ def keys_and_values(params: Params, source: GQA, part: str) -> list[Float[Tensor
     return [t.unflatten(0, (source.n_kv_heads, source.head_dim)) for t in rows]
 
 
-def as_trained(t: Tensor, layer: Layer) -> Tensor:
+def as_trained(t: Tensor, layer: TrainedLayer) -> Tensor:
     """In the precision and on the device of the layer's weights."""
     like = layer.params["k_proj.weight"]
     return t.to(like.dtype).to(like.device)

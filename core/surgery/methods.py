@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.attention import GQA
-from core.errors import InputError
-from core.model import Model, Readable
-from core.surgery import (
+from headlight.core.attention import GQA
+from headlight.core.errors import InputError
+from headlight.core.model import Model, Readable
+from headlight.core.surgery import (
+    Aligned,
     Conversion,
     Decouple,
     FirstHead,
@@ -18,10 +19,11 @@ from core.surgery import (
     Repetition,
     WeightedSVD,
 )
+from headlight.core.surgery.base import heads_of, kept_of
 
 METHODS: Mapping[str, type[Conversion]] = {
-    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "mean": MeanPooling, "first": FirstHead,
-    "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
+    "weighted": WeightedSVD, "svd": JointSVD, "decoupled": Decouple, "aligned": Aligned, "mean": MeanPooling,
+    "first": FirstHead, "random": RandomHead, "fresh": FreshHeads, "repeat": Repetition,
 }  # fmt: skip
 MOST_POINTS = 6  # settings of one method on a curve
 
@@ -29,11 +31,10 @@ MOST_POINTS = 6  # settings of one method on a curve
 def convertible(model: Readable) -> Model:
     """The model, if it is one of ours with key and value heads; raises InputError with what it is instead."""
     if not isinstance(model, Model):
-        raise InputError(f"{model.title} is carried by transformers; only Headlight's own models can be converted here")
-    if not isinstance(model.attention, GQA):
-        raise InputError(
-            f"{model.title} keeps a latent and a rotated key already; conversions start from key and value heads"
-        )
+        raise InputError(f"{model.title} is run by transformers; only Headlight's own models can be converted here")
+    if heads_of(model.attention) is None:
+        kept = kept_of(model.attention)
+        raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")
     return model
 
 

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from headlight.core.attention import GQA
+from headlight.core.positions import RoPE
+from headlight.core.surgery.base import TrainedLayer
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from core.attention import GQA
-from core.positions import RoPE
-from core.surgery.base import Layer
 
 CHOICES: Mapping[str, str] = {
     "norm": "those that add most to the scores",
@@ -28,7 +27,7 @@ def pairs_of(rope: RoPE) -> Int[Tensor, "pairs two"]:
     return torch.arange(rope.dim).reshape(2, -1).T
 
 
-def chosen_dims(choice: str, layer: Layer, rope: RoPE, width: int) -> Int[Tensor, "n_kv_heads width"]:
+def chosen_dims(choice: str, layer: TrainedLayer, rope: RoPE, width: int) -> Int[Tensor, "n_kv_heads width"]:
     """For each KV head the dimensions that keep their rotation, ascending; width: how many, an even number."""
     pairs, count = pairs_of(rope), width // 2
     if choice == "norm":
@@ -44,7 +43,7 @@ def chosen_dims(choice: str, layer: Layer, rope: RoPE, width: int) -> Int[Tensor
     return pairs[picked].flatten(1).sort(dim=1).values
 
 
-def contribution(layer: Layer, rope: RoPE) -> Float[Tensor, "n_kv_heads pairs"]:
+def contribution(layer: TrainedLayer, rope: RoPE) -> Float[Tensor, "n_kv_heads pairs"]:
     """How much each pair may add to the scores of a KV head: |q| |k| of the pair, root mean squares over the calibration
     text, summed over the query heads that read it. Biases are left out."""
     source, moment, pairs = layer.attention, layer.measured(), pairs_of(rope)

@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from headlight.core.analysis.compare import jensen_shannon
+from headlight.core.cache import KVCache
+from headlight.core.errors import InputError
+from headlight.core.model import Model
+from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, heads_of, kept_of
 from jaxtyping import Float
 from torch import Tensor
 
-from core.attention import GQA
-from core.cache import KVCache
-from core.compare import jensen_shannon
-from core.errors import InputError
-from core.model import Model
-from core.surgery.base import Conversion, Converted, Layer, Prepared
-
-Moments = Sequence[Float[Tensor, "d_model d_model"]]
+Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 
 
-def layer_of(model: Model, index: int, moments: Moments | None = None) -> Layer:
+def layer_of(model: Model, index: int, moments: Moments | None = None) -> TrainedLayer:
     """One layer of a model to convert; raises InputError where it has no key and value heads."""
-    if not isinstance(model.attention, GQA):
-        raise InputError(f"{model.title} keeps a latent already; conversions start from key and value heads")
+    heads = heads_of(model.attention)
+    if heads is None:
+        kept = kept_of(model.attention)
+        raise InputError(f"{model.title} keeps {kept} already; conversions start from key and value heads")
     moment = None if moments is None else moments[index]
-    return Layer(model.attention, model.layers[index], model.position, index, moment)
+    return TrainedLayer(heads, model.layers[index], model.position, index, moment)
 
 
 def convert_model(model: Model, conversion: Conversion, setting: int, moments: Moments | None = None) -> Model:
@@ -32,8 +32,8 @@ def convert_model(model: Model, conversion: Conversion, setting: int, moments: M
 
     moments: of `second_moments`, for conversions that are calibrated.
 
-    >>> from core import load_model, run
-    >>> from core.surgery import MeanPooling
+    >>> from headlight import load_model, run
+    >>> from headlight.core.surgery import MeanPooling
     >>> mqa = convert_model(load_model("mha-rope", "cpu"), MeanPooling(), 1)
     >>> mqa.attention.cached_elements_per_token(), run(mqa, "Once upon a time").layers[0].k.shape[0]
     (64, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.test_explore_browser import Opener, link
+from tests.viz.pages.explore.test_browser import Opener, link
 
 pytestmark = pytest.mark.browser
 

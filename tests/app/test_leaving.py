@@ -53,7 +53,7 @@ def test_who_leaves_while_his_text_is_computed_stops_it_at_the_next_layer_and_fr
 
 
 def test_one_page_more_than_may_be_open_says_so_and_is_let_in_once_another_has_closed(seen: dict[str, object]) -> None:
-    assert seen["full"] == "4 pages are open here, which is all that may be. Try again in a minute."
+    assert seen["full"] == "4 pages are open, all that this server allows. Try again in a minute."
     assert seen["let in"]
 
 

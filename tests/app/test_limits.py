@@ -6,23 +6,22 @@ import gc
 import os
 import subprocess
 import sys
-import threading
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cachetools import LRUCache
+from headlight.core.decoding import Continuation
+from headlight.core.errors import BusyError
+from headlight.core.serving.bounded import Bounded
+from headlight.core.serving.turns import APP
+from headlight.core.settings import Exports, Settings, Text, Uploads
+from headlight.viz import store
+from headlight.viz.ui import state as address
+from headlight.viz.ui.visitor import caller, visitor
+from headlight.viz.web.uploads import UploadBounds
 from streamlit.testing.v1 import AppTest
-
-from core.decoding import Continuation
-from core.errors import BusyError
-from core.settings import Exports, Settings, Text, Uploads
-from core.turns import APP
-from viz import address, store
-from viz.uploads import UploadBounds
-from viz.visitor import caller, visitor
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Once upon a time"
@@ -38,7 +37,7 @@ def settings() -> Iterator[Settings]:
 
 
 def _script(path: str) -> None:
-    from viz.pages.table import PAGES
+    from headlight.viz.pages.table import PAGES
 
     next(row for row in PAGES if row.path == path).draw()
 
@@ -108,8 +107,8 @@ def test_without_memory_a_page_says_so_once_and_the_next_request_works(path: str
         link["count"] = "2"
     with monkeypatch.context() as patch:
         for room in ("engine", "compute.in_process"):
-            patch.setattr(f"core.{room}.run", lacking)
-        patch.setattr("core.decoding.Decoder.read", lacking)
+            patch.setattr(f"headlight.core.serving.{room}.run", lacking)
+        patch.setattr("headlight.core.decoding.Decoder.read", lacking)
         app = page(path, **link)
     assert not app.exception
     assert "here was not enough memory for this" in told(app)
@@ -160,34 +159,33 @@ def test_what_a_page_keeps_for_its_buttons_and_its_clock_is_not_the_run() -> Non
         app.session_state["takeaway" if not path else "surgery_takeaway"] = True
         app.run()
         assert not app.exception
-        kept, lock = store._runs()
-        with lock:
-            runs += [weakref.ref(run.layers) for (_, text), run in list(kept.items()) if "only this test" in text]
-            kept.clear()
+        kept = store._runs()
+        runs += [weakref.ref(run.layers) for (_, text), run in list(kept._values.items()) if "only this test" in text]
+        kept.clear()
         gc.collect()
     assert runs and all(each() is None for each in runs)
 
 
 def test_a_continuation_that_was_let_go_of_is_written_again_and_one_that_is_kept_counts_its_bytes(monkeypatch) -> None:
-    small: LRUCache[object, Continuation] = LRUCache(10, getsizeof=lambda each: each.nbytes)
-    large: LRUCache[object, Continuation] = LRUCache(10**8, getsizeof=lambda each: each.nbytes)
+    small: Bounded[object, Continuation] = Bounded(10, lambda each: each.nbytes)
+    large: Bounded[object, Continuation] = Bounded(10**8, lambda each: each.nbytes)
     said = {}
     for kept in (small, large):
-        monkeypatch.setattr(store, "_continuations", lambda kept=kept: (kept, threading.Lock()))
+        monkeypatch.setattr(store, "_continuations", lambda kept=kept: kept)
         app = page("watch", text=TEXT, model="mla-rope", count="3")
         app.button(key="watch_step").click().run()
         assert not app.exception
         said[id(kept)] = next(each.value for each in app.markdown if "blue-background" in each.value)
     assert said[id(small)] == said[id(large)] and not len(small)
-    (continuation,) = large.values()
+    (continuation,) = large._values.values()
     held = sum(cache.nbytes for cache in continuation.decoder.caches)
     watched = sum(w.numel() * 4 for step in continuation.steps for w in step.weights)
-    assert large.currsize >= held + watched > 0 and len(continuation.steps) == 4
+    assert large.size >= held + watched > 0 and len(continuation.steps) == 4
 
 
 def test_a_text_of_ones_own_is_kept_a_visitor_within_the_bytes_of_all(monkeypatch) -> None:
-    kept: LRUCache[object, store.Kept] = LRUCache(4_000, getsizeof=lambda each: each.nbytes)
-    monkeypatch.setattr(store, "_documents", lambda: (kept, threading.Lock()))
+    kept: Bounded[object, object] = Bounded(4_000, store.text_bytes)  # type: ignore[arg-type]
+    monkeypatch.setattr(store, "_documents", lambda: kept)
     visitors = iter(("a", "a", "b", "c", "a", "b", "c"))
     monkeypatch.setattr(store, "visitor", lambda: next(visitors))
     store.keep_own_text("x" * 400)
@@ -221,7 +219,7 @@ async def _passed(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_files_are_bounded_a_visitor_and_all_together(method, path, length, answer, monkeypatch) -> None:
-    monkeypatch.setattr("viz.uploads.kept", lambda session: (200 if session == "me" else 0, 350))
+    monkeypatch.setattr("headlight.viz.web.uploads.kept", lambda session: (200 if session == "me" else 0, 350))
     sent = []
 
     async def send(message: dict[str, object]) -> None:

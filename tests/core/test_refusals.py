@@ -6,19 +6,27 @@ import re
 
 import pytest
 import torch
+from headlight.core.analysis.head_scores import survey
+from headlight.core.attention import GQA, MHA, MQA
+from headlight.core.cache import DecodingCache
+from headlight.core.decoding import Decoder, continue_text
+from headlight.core.errors import (
+    CheckpointError,
+    ConfigError,
+    HeadlightError,
+    InputError,
+    MissingModelError,
+    UnknownNameError,
+)
+from headlight.core.loading import pick_device
+from headlight.core.positions import RoPE
+from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Yarn
+from headlight.core.registry import ATTENTION, MODELS, POSITIONS, lookup
+from headlight.core.serving.engine import Engine, Limits
+from headlight.core.settings import read as read_settings
+from headlight.core.tokenizer import Tokenizer
 
-from core import load_model, run
-from core.attention import GQA, MHA, MQA
-from core.cache import DecodingCache
-from core.decoding import Decoder, continue_text
-from core.engine import Engine, Limits, pick_device
-from core.errors import CheckpointError, ConfigError, HeadlightError, InputError, MissingModelError, UnknownNameError
-from core.measures import survey
-from core.positions import RoPE
-from core.positions.scaling import Dynamic, Linear, Llama3, Yarn
-from core.registry import ATTENTION, MODELS, POSITIONS, lookup
-from core.settings import read as read_settings
-from core.tokenizer import Tokenizer
+from headlight import load_model, run
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-
-from core import settings
-from core.errors import ConfigError
-from core.settings import FILE, SECTIONS, SHORT, Settings, read
+from headlight.core import settings
+from headlight.core.errors import ConfigError
+from headlight.core.settings import FILE, SECTIONS, SHORT, Settings, read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,6 +50,21 @@ def test_the_short_names_set_the_same_values(variable: str, tmp_path: Path) -> N
     section, name = SHORT[variable]
     found = getattr(getattr(of(tmp_path, "", **{variable: "41"}), section), name)
     assert found == ("41" if name == "cache" else 41)
+
+
+def test_a_file_elsewhere_is_named_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[sessions]\nopen = 7\n")
+    assert read(None, {"HEADLIGHT_SETTINGS": str(file)}).sessions.open == 7
+    assert read(None, {"HEADLIGHT_SETTINGS": str(file), "HEADLIGHT_SESSIONS_OPEN": "8"}).sessions.open == 8
+    with pytest.raises(ConfigError, match=r"^HEADLIGHT_SETTINGS \('.*none.toml'\) must be the path of a file$"):
+        read(None, {"HEADLIGHT_SETTINGS": str(tmp_path / "none.toml")})
+
+
+def test_where_there_is_no_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "FILE", tmp_path / "headlight.toml")  # as in an installed package
+    assert read(None, {"HOME": "/"}) == Settings()
+    assert read(None, {"HEADLIGHT_CACHE": "/x"}).models.cache == "/x"
 
 
 def test_variables_of_other_parts_are_let_be(tmp_path: Path) -> None:

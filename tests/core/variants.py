@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from headlight.core.attention import MLA, Attention, Decoupled
+from headlight.core.attention.base import Params
+from headlight.core.cache import KVCache
+from headlight.core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
+from headlight.core.positions.scaling import Yarn
+from headlight.core.registry import ATTENTION
+from headlight.core.types import Projections, Trace
 from torch import Tensor
-
-from core.attention import MLA, Attention, Decoupled
-from core.attention.base import Params
-from core.cache import KVCache
-from core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
-from core.positions.scaling import Yarn
-from core.registry import ATTENTION
-from core.types import Projections, Trace
 
 # Distinct sizes, none a product or a neighbour of another, so that no two axes can be taken for each other. A variant
 # takes those of its fields from here.

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from headlight.core.checkpoints import pretrained
 
-from core.checkpoints import pretrained
-from tests.core import tiny_llama
+from tests.core.checkpoints import tiny_llama
 
 
 def mount(folder: Path, options: str) -> None:

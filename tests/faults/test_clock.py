@@ -8,14 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from headlight.core.attention import MHA
+from headlight.core.long.job import Job
+from headlight.core.measured.decode_timing import Measurement, Timing
+from headlight.core.measured.layers import TimedLayer
+from headlight.core.positions import Position
+from headlight.core.serving.engine import Engine
 from streamlit.testing.v1 import AppTest, local_script_runner
-
-from core.attention import MHA
-from core.engine import Engine
-from core.long.job import Job
-from core.measured.layers import Layer
-from core.measured.timing import Measurement, Timing
-from core.positions import Position
 
 ROOT = Path(__file__).resolve().parents[2]
 YEAR = 365 * 86_400.0
@@ -35,7 +34,7 @@ def jumping(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_measurement_neither_ends_early_nor_goes_on_for_ever(jumping):
-    layer = Layer("MHA", MHA(d_model=24, n_heads=3, head_dim=8, causal=True), Position())
+    layer = TimedLayer("MHA", MHA(d_model=24, n_heads=3, head_dim=8, causal=True), Position())
     measurement = Measurement(Timing({"mha": layer}, [7, 13], 3))
     measurement.start()
     assert measurement.wait(60.0) and measurement.complete and not measurement.error

@@ -11,13 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from headlight.core.checkpoints import gguf_llama, packages, pretrained
+from headlight.core.errors import CheckpointError, InputError
+from headlight.core.long.activation_store import ActivationStore
+from headlight.viz import store
 
-from core import load_model, run
-from core.checkpoints import gguf_llama, packages, pretrained
-from core.errors import CheckpointError, InputError
-from core.long.shelf import Shelf
+from headlight import load_model, run
 from tests.faults.conftest import temporary_folders
-from viz import store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,17 +97,17 @@ def test_where_the_cache_folder_is_read_only_long_texts_are_kept_elsewhere(monke
 
 def test_a_long_text_on_a_full_disk_is_refused_in_one_sentence(full_disk):
     with pytest.raises(InputError, match="no room on disk to keep this text"):
-        Shelf(3, 101, 64, torch.float32, full_disk).write(0, 0, torch.zeros(101, 64))
+        ActivationStore(3, 101, 64, torch.float32, full_disk).write(0, 0, torch.zeros(101, 64))
 
 
 FILL = """
 import sys
 from pathlib import Path
-from core.checkpoints import pretrained
+from headlight.core.checkpoints import pretrained
 source = Path(sys.argv[1])
 pretrained.find_file = lambda package, suffix: source
 pretrained.installed_version = lambda package: "9.9"
-from core import load_model
+from headlight import load_model
 print("ready", flush=True)
 sys.stdin.readline()
 print(load_model("smollm2", "cpu").embedding.sum().item(), flush=True)

@@ -41,7 +41,7 @@ def markup(words: str) -> bool:
 
 @pytest.mark.parametrize("page", CASES)
 def test_a_hostile_link_is_a_page_without_exception_and_without_markup(page):
-    _, fallback, more = PAGES[page]
+    fallback, more = PAGES[page]
     names, rng = [f.name for f in fields(fallback)] + more, random.Random(f"page {page}")
     for _ in range(CASES[page] * TIMES):
         params = {
@@ -60,4 +60,4 @@ def _one_page(name: str) -> None:
     """The page as the navigation would run it."""
     import importlib
 
-    importlib.import_module(f"viz.pages.{name}").page()
+    importlib.import_module(f"headlight.viz.pages.{name}").page()

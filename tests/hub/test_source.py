@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+from headlight.core.errors import MissingModelError, UnsupportedModelError
+from headlight.core.hub.source import locate
 from huggingface_hub import HfApi, constants
 
-from core import load_model, run
-from core.errors import MissingModelError, UnsupportedModelError
-from core.hub.source import locate
+from headlight import load_model, run
 from tests.hub.checkpoints import READ, TEXT, write
 
 REVISION = "0" * 40

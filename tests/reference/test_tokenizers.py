@@ -6,10 +6,9 @@ from itertools import groupby
 from unicodedata import category
 
 import pytest
+from headlight.core.checkpoints import pretrained
+from headlight.core.checkpoints.packages import find_file
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
-
-from core.checkpoints import pretrained
-from core.checkpoints.packages import find_file
 
 TEXTS = (
     "The animal didn't cross the street, because it was too tired.",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.training.texts import Workshop
+from tests.training.texts import TrainingFolder
 
 
 @pytest.fixture
-def workshop(tmp_path) -> Workshop:
+def folder(tmp_path) -> TrainingFolder:
     """Texts, and nothing trained yet."""
-    return Workshop(tmp_path)
+    return TrainingFolder(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Workshop:
+def trained(tmp_path_factory) -> TrainingFolder:
     """All siblings of the tiny preset, shipped; not to be changed."""
-    workshop = Workshop(tmp_path_factory.mktemp("trained"))
-    assert workshop.run("--only", "") == 0
-    return workshop
+    folder = TrainingFolder(tmp_path_factory.mktemp("trained"))
+    assert folder.run("--only", "") == 0
+    return folder

@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from headlight.core.checkpoints import sibling
+from headlight.core.errors import UnknownNameError
+from headlight.core.model import run
+from headlight.core.surgery.calibration import second_moments
+from headlight.core.surgery.healed import FOLDER, healed
+from headlight.core.surgery.held_out import calibration
+from headlight.core.surgery.whole import convert_model
 from torch.nn import functional as F
 
-from core.checkpoints import sibling
-from core.errors import UnknownNameError
-from core.healed import FOLDER, healed
-from core.heldout import calibration
-from core.model import run
-from core.surgery.calibration import second_moments
-from core.surgery.whole import convert_model
 from training import heal, loop, model
 from training.loop import Machine
 from training.measures.heads import opened
-from training.tokens import Later, Rows
+from training.text.tokens import Later, Rows
 
 SHIPPED = sorted(path.parent.name for path in FOLDER.glob("*/model.safetensors"))
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import os
 import pytest
 
 from training import evaluate, files
-from training.prepare import claimed
 from training.presets import PRESETS, Preset
+from training.text.prepare import claimed
 
 
 @pytest.fixture
@@ -38,73 +38,73 @@ def every_file(folder) -> dict[str, bytes]:
         (b"Once upon a time " * 999 + b"\xff\xfe", "not UTF-8: byte 0xff at 16,983"),
     ],
 )
-def test_a_text_that_is_none_is_refused(content, told, workshop, refused):
-    workshop.corpus.write_bytes(content)
-    assert told in refused(workshop.run())
-    assert not workshop.output.exists()
+def test_a_text_that_is_none_is_refused(content, told, folder, refused):
+    folder.corpus.write_bytes(content)
+    assert told in refused(folder.run())
+    assert not folder.output.exists()
 
 
-def test_a_text_with_too_few_tokens_for_a_row_is_refused(workshop, refused):
-    workshop.valid.write_text("Once upon a time.", "utf-8")
-    assert "valid.txt is too small" in refused(workshop.run())
+def test_a_text_with_too_few_tokens_for_a_row_is_refused(folder, refused):
+    folder.valid.write_text("Once upon a time.", "utf-8")
+    assert "valid.txt is too small" in refused(folder.run())
 
 
-def test_a_missing_or_damaged_corpus_is_refused(workshop, refused):
-    packed = workshop.corpus.with_suffix(".xz")
-    assert "cannot be read" in refused(workshop.run("--corpus", str(packed)))
-    packed.write_bytes(lzma.compress(workshop.corpus.read_bytes())[:-40])
-    assert "cannot be read" in refused(workshop.run("--corpus", str(packed)))
+def test_a_missing_or_damaged_corpus_is_refused(folder, refused):
+    packed = folder.corpus.with_suffix(".xz")
+    assert "cannot be read" in refused(folder.run("--corpus", str(packed)))
+    packed.write_bytes(lzma.compress(folder.corpus.read_bytes())[:-40])
+    assert "cannot be read" in refused(folder.run("--corpus", str(packed)))
 
 
-def test_one_text_without_the_other_is_refused(workshop, refused):
-    arguments = ["--preset", "tiny", "--work", str(workshop.work)]
+def test_one_text_without_the_other_is_refused(folder, refused):
+    arguments = ["--preset", "tiny", "--work", str(folder.work)]
     from training import run
 
-    assert "go together" in refused(run.main([*arguments, "--corpus", str(workshop.corpus)]))
+    assert "go together" in refused(run.main([*arguments, "--corpus", str(folder.corpus)]))
     assert "name the texts" in refused(run.main(arguments))
 
 
-def test_unknown_names_are_refused_with_those_there_are(workshop, refused):
-    told = refused(workshop.run("--preset", "huge"))
+def test_unknown_names_are_refused_with_those_there_are(folder, refused):
+    told = refused(folder.run("--preset", "huge"))
     assert f"no preset is called 'huge'; there are {', '.join(PRESETS)}" in told
-    assert "no sibling is called 'mha'" in refused(workshop.run("--only", "mha"))
+    assert "no sibling is called 'mha'" in refused(folder.run("--only", "mha"))
 
 
-def test_unfinished_work_is_not_trained_over_without_resume(workshop, refused):
-    workshop.work.mkdir()
-    (workshop.work / "mha-rope.pt").write_bytes(b"half")
-    assert "add --resume" in refused(workshop.run())
+def test_unfinished_work_is_not_trained_over_without_resume(folder, refused):
+    folder.work.mkdir()
+    (folder.work / "mha-rope.pt").write_bytes(b"half")
+    assert "add --resume" in refused(folder.run())
 
 
 @pytest.mark.parametrize("keep", [0, 10, 3000])
-def test_a_damaged_checkpoint_is_named(keep, workshop, refused):
-    workshop.run("--only", "gqa-none")
-    before = every_file(workshop.output)
-    whole = (workshop.work / "gqa-none.pt").read_bytes()
-    (workshop.work / "mha-rope.pt").write_bytes(whole[:keep])
-    line = refused(workshop.run("--resume"))
+def test_a_damaged_checkpoint_is_named(keep, folder, refused):
+    folder.run("--only", "gqa-none")
+    before = every_file(folder.output)
+    whole = (folder.work / "gqa-none.pt").read_bytes()
+    (folder.work / "mha-rope.pt").write_bytes(whole[:keep])
+    line = refused(folder.run("--resume"))
     assert "mha-rope.pt is damaged" in line and "remove it" in line
-    assert every_file(workshop.output) == before
+    assert every_file(folder.output) == before
 
 
-def test_a_checkpoint_of_another_run_is_refused(workshop, refused):
-    workshop.run("--only", "gqa-none")
-    (workshop.work / "gqa-none.pt").rename(workshop.work / "mha-rope.pt")
-    assert "of another run" in refused(workshop.run("--resume"))
+def test_a_checkpoint_of_another_run_is_refused(folder, refused):
+    folder.run("--only", "gqa-none")
+    (folder.work / "gqa-none.pt").rename(folder.work / "mha-rope.pt")
+    assert "of another run" in refused(folder.run("--resume"))
 
 
-def test_prepared_tokens_that_are_damaged_are_refused(workshop, refused):
-    workshop.run()
-    (workshop.work / "train.npy").write_bytes(b"")
-    assert "damaged" in refused(workshop.run("--resume"))
+def test_prepared_tokens_that_are_damaged_are_refused(folder, refused):
+    folder.run()
+    (folder.work / "train.npy").write_bytes(b"")
+    assert "damaged" in refused(folder.run("--resume"))
 
 
 @pytest.mark.parametrize("full_at", ["train.npy", "mha-rope.pt", "model.safetensors"])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(full_at, workshop, refused, monkeypatch):
-    workshop.run("--only", "gqa-none")
-    before = every_file(workshop.output)
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(full_at, folder, refused, monkeypatch):
+    folder.run("--only", "gqa-none")
+    before = every_file(folder.output)
     if full_at == "train.npy":
-        for file in workshop.work.iterdir():
+        for file in folder.work.iterdir():
             file.unlink()
     write = files.write
 
@@ -119,36 +119,36 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(full_at, workshop, 
             monkeypatch.setattr(os, "fsync", flush)
 
     monkeypatch.setattr(files, "write", full)
-    assert "No space left" in refused(workshop.run())
+    assert "No space left" in refused(folder.run())
     monkeypatch.setattr(files, "write", write)
-    assert every_file(workshop.output) == before
-    assert [path.name for path in workshop.folder.rglob(".*")] == []
-    assert workshop.run("--resume") == 0, "with room again, the same command goes on"
+    assert every_file(folder.output) == before
+    assert [path.name for path in folder.folder.rglob(".*")] == []
+    assert folder.run("--resume") == 0, "with room again, the same command goes on"
 
 
-def test_what_is_finished_is_not_touched_again(workshop):
-    workshop.run()
-    before = {path: path.stat().st_mtime_ns for path in (workshop.output / "mha-rope").iterdir()}
-    assert workshop.run("--resume") == workshop.run() == 0
-    assert {path: path.stat().st_mtime_ns for path in (workshop.output / "mha-rope").iterdir()} == before
+def test_what_is_finished_is_not_touched_again(folder):
+    folder.run()
+    before = {path: path.stat().st_mtime_ns for path in (folder.output / "mha-rope").iterdir()}
+    assert folder.run("--resume") == folder.run() == 0
+    assert {path: path.stat().st_mtime_ns for path in (folder.output / "mha-rope").iterdir()} == before
 
 
-def test_a_finished_sibling_of_another_run_is_not_taken_for_this_one(workshop, refused, monkeypatch):
-    workshop.run()
+def test_a_finished_sibling_of_another_run_is_not_taken_for_this_one(folder, refused, monkeypatch):
+    folder.run()
     other = {**vars(PRESETS["tiny"]), "steps": 13}
     monkeypatch.setitem(PRESETS, "tiny", Preset(**other))
-    assert "of another run" in refused(workshop.run("--resume"))
+    assert "of another run" in refused(folder.run("--resume"))
 
 
-def test_a_sibling_that_another_process_trains_is_left_to_it(workshop, capsys):
-    with claimed(workshop.work / "mha-rope.lock") as mine:
-        assert mine and workshop.run() == 0
+def test_a_sibling_that_another_process_trains_is_left_to_it(folder, capsys):
+    with claimed(folder.work / "mha-rope.lock") as mine:
+        assert mine and folder.run() == 0
     assert "another process is at it" in capsys.readouterr().out
-    assert not workshop.output.exists()
+    assert not folder.output.exists()
 
 
-def test_siblings_of_another_tokenizer_are_not_evaluated(workshop, refused):
-    workshop.run()
-    (workshop.output / "tokenizer.json").write_text("{}")
-    places = ["--work", str(workshop.work), "--output", str(workshop.output), "--coref", str(workshop.coref)]
+def test_siblings_of_another_tokenizer_are_not_evaluated(folder, refused):
+    folder.run()
+    (folder.output / "tokenizer.json").write_text("{}")
+    places = ["--work", str(folder.work), "--output", str(folder.output), "--coref", str(folder.coref)]
     assert "another tokenizer" in refused(evaluate.main(["--preset", "tiny", "--only", "mha-rope", *places]))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 
 from training import loop
 from training.loop import Machine, State
-from training.prepare import prepare
 from training.presets import PRESETS, Sibling
+from training.text.prepare import prepare
 
 STEPS, EVERY = PRESETS["tiny"].steps, PRESETS["tiny"].checkpoint
 
@@ -40,8 +41,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def prepared(workshop):
-    return prepare(PRESETS["tiny"], workshop.work, workshop.corpus, workshop.valid)
+def prepared(folder):
+    return prepare(PRESETS["tiny"], folder.work, folder.corpus, folder.valid)
 
 
 def train(sibling, prepared, checkpoint, steps: int = STEPS, dtype: torch.dtype = torch.bfloat16) -> State:
@@ -76,13 +77,13 @@ def test_a_run_stopped_twice_goes_on_too(prepared, tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the file being written is found through /proc")
-def test_killed_while_it_writes_a_checkpoint_a_run_still_ships_the_same_sibling(workshop, trained):
-    arguments = workshop.arguments("--threads", "1")
+def test_killed_while_it_writes_a_checkpoint_a_run_still_ships_the_same_sibling(folder, trained):
+    arguments = folder.arguments("--threads", "1")
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, timeout=120)
     assert killed.returncode == -9, killed.stderr.decode()
-    assert not (workshop.output / "mha-rope").exists()
-    assert workshop.run("--resume") == 0
-    again, unbroken = (place.output / "mha-rope" / "model.safetensors" for place in (workshop, trained))
+    assert not (folder.output / "mha-rope").exists()
+    assert folder.run("--resume") == 0
+    again, unbroken = (place.output / "mha-rope" / "model.safetensors" for place in (folder, trained))
     assert again.read_bytes() == unbroken.read_bytes()
 
 
@@ -95,10 +96,22 @@ def test_the_loss_falls_and_agrees_between_the_two_precisions(prepared, tmp_path
     assert max(abs(a - b) for a, b in zip(half.losses, full.losses, strict=True)) < 2**-5
 
 
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    rates = [loop.learning_rate(step, 100, 10, 2.0) for step in range(100)]
-    assert rates[9] == 2.0 and rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
-    assert 0 < rates[0] == 0.2 and 0 < rates[-1] < 0.001
+def rates(**changes) -> list[float]:
+    preset = replace(PRESETS["tiny"], steps=100, warmup=10, peak=2.0, **changes)
+    return [loop.learning_rate(step, preset) for step in range(100)]
+
+
+@pytest.mark.parametrize("changes", [{}, {"schedule": "wsd", "decay": 30}])
+def test_the_learning_rate_rises_and_falls_to_nothing(changes):
+    taken = rates(**changes)
+    assert taken[9] == 2.0 and taken == sorted(taken[:10]) + sorted(taken[10:], reverse=True)
+    assert 0 < taken[0] == 0.2 and 0 < taken[-1] < 0.04
+
+
+def test_between_warmup_and_decay_the_rate_is_constant():
+    taken = rates(schedule="wsd", decay=30)
+    assert set(taken[9:71]) == {2.0} and taken[71] < 2.0
+    assert taken[:70] == rates(schedule="constant")[:70] == rates(schedule="wsd", decay=10)[:70]
 
 
 def test_norms_have_no_weight_decay():

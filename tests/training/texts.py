@@ -58,7 +58,7 @@ def _winobias(text: str, names: tuple[str, str], answer: int, split: str) -> dic
             "antecedent_span": [start - 4, end], "split": split}  # fmt: skip
 
 
-class Workshop:
+class TrainingFolder:
     """A folder with texts and pronoun sets, and the command run on them in this process."""
 
     def __init__(self, folder: Path) -> None:

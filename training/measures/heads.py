@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from headlight.core.analysis.head_scores import survey
+from headlight.core.model import Model, run
+from headlight.core.types import Run, Tokens
 from jaxtyping import Float
 
-from core.measures import survey
-from core.model import Model, run
-from core.types import Run, Tokens
-from training.tokens import START
+from training.text.tokens import START
 
 Scores = Float[torch.Tensor, "n_layers n_heads"]
 REPEATED = 50  # tokens that are repeated once

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from headlight.core.errors import TrainingError
+from headlight.core.model import Model, run
+from headlight.core.types import Run, Tokens
 from jaxtyping import Bool
 from torch import Tensor
-
-from core.errors import TrainingError
-from core.model import Model, run
-from core.types import Run, Tokens
 
 Span = tuple[int, int]
 CHANCE = 0.5

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from training.tokens import START
+from training.text.tokens import START
 
 Ids = Int[np.ndarray, "rows seq"]
 

@@ -4,6 +4,7 @@ const TYPES = { U8: Uint8Array, U16: Uint16Array };
 
 // safetensors: header length (8 bytes, little endian), JSON header, data. The payload starts anywhere inside
 // the websocket message, so wider types are copied to be aligned.
+/** @type {(bytes: Uint8Array) => Payload} */
 function unpack(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const start = 8 + Number(view.getBigUint64(0, true));
@@ -19,6 +20,13 @@ function unpack(bytes) {
   return { meta: JSON.parse(header.__metadata__.json), arrays };
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} [className]
+ * @param {string} [testid]
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 function element(tag, className, testid) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -26,13 +34,21 @@ function element(tag, className, testid) {
   return node;
 }
 
+// The 2d context of a canvas, which is null only where the canvas was already used otherwise.
+/** @param {HTMLCanvasElement} canvas */
+function drawingOn(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
 // Characters that draw nothing, or turn the text around them, become visible signs.
+/** @param {string} label */
 function visible(label) {
   if (label === "") return "∅";
   if (/^ +$/.test(label)) return "␣".repeat(label.length);
   return label
     .replace(/\n/g, "↵")
     .replace(/\t/g, "⇥")
+    // eslint-disable-next-line no-control-regex -- they are what is looked for
     .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
     .replace(/\u007f/g, "␡")
     .replace(/[\u0080-\u009f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (c) => {
@@ -43,14 +59,16 @@ function visible(label) {
 // All parts of the page tell each other which cell is looked at, without asking the server.
 const HOVER = "headlight:hover";
 
+/** @type {(source: string, query: number | null, key: number | null) => void} */
 function sendHover(source, query, key) {
   window.dispatchEvent(new CustomEvent(HOVER, { detail: { query, key, source } }));
 }
 
+/** @type {(source: string, handler: (query: number | null, key: number | null) => void) => () => void} */
 function onHover(source, handler) {
-  const listener = (event) => {
+  const listener = (/** @type {any} */ event) => {
     const { query, key, source: from } = event.detail || {};
-    const index = (value) => (Number.isInteger(value) && value >= 0 ? value : null);
+    const index = (/** @type {any} */ value) => (Number.isInteger(value) && value >= 0 ? value : null);
     if (from !== source) handler(index(query), index(key));
   };
   window.addEventListener(HOVER, listener);
@@ -60,17 +78,20 @@ function onHover(source, handler) {
 // The small map of a head that was just picked, for the large one to show until the server's numbers are in.
 const PREVIEW = "headlight:preview";
 
+/** @param {HTMLCanvasElement} canvas */
 function sendPreview(canvas) {
   window.dispatchEvent(new CustomEvent(PREVIEW, { detail: { canvas } }));
 }
 
+/** @type {(handler: (canvas: HTMLCanvasElement) => void) => () => void} */
 function onPreview(handler) {
-  const listener = (event) => event.detail?.canvas instanceof HTMLCanvasElement && handler(event.detail.canvas);
+  const listener = (/** @type {any} */ event) => event.detail?.canvas instanceof HTMLCanvasElement && handler(event.detail.canvas);
   window.addEventListener(PREVIEW, listener);
   return () => window.removeEventListener(PREVIEW, listener);
 }
 
 // One paint per frame, however many events asked for it.
+/** @param {() => void} paint */
 function oncePerFrame(paint) {
   let frame = 0;
   const request = () => {
@@ -88,6 +109,7 @@ function oncePerFrame(paint) {
 
 // Streamlit calls the default export again for every new data, on the same parentElement, and calls the returned
 // cleanup on unmount - but also when a call was overtaken by a newer one. Only the newest cleanup may destroy.
+/** @type {(name: string, create: (root: Mounted["parentElement"], source: string) => Part) => (mounted: Mounted) => () => void} */
 function component(name, create) {
   const instances = new WeakMap();
   let count = 0;
@@ -113,11 +135,13 @@ function component(name, create) {
 }
 
 // Bytes that Python's zlib made small.
+/** @param {Uint8Array<ArrayBuffer>} bytes */
 async function inflate(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** @param {Uint8Array} bytes */
 function isSmall(bytes) {
   return String.fromCharCode(...bytes.subarray(0, 4)) === "zlib";
 }
@@ -127,6 +151,7 @@ const STEPS = 10000;
 const LOWEST = 1e-3; // where a logarithmic colour scale begins
 
 // Place on the colour ramp, 0 to 255, for each of these codes.
+/** @param {string} colours "log" or "linear" */
 function rampPlaces(colours) {
   const places = new Uint8Array(STEPS + 2);
   for (let code = 1; code < places.length; code++) {
@@ -138,6 +163,7 @@ function rampPlaces(colours) {
 }
 
 // A weight in words: four decimals, small ones as such.
+/** @param {number} code */
 function weightText(code) {
   const value = (code - 1) / STEPS;
   return value < 0.5 / STEPS ? "below 0.0001" : value.toFixed(4);

@@ -1,27 +1,27 @@
 """Figures: core's results in, a plotly Figure out; pure, for pages and notebooks alike; never streamlit, never torch."""
 
-from viz.figures.cache_costs import cost_bars, roofline
-from viz.figures.cache_held import held_and_reserved, held_growth, step_times
-from viz.figures.claim_steps import claim_steps
-from viz.figures.compare_maps import difference_map, distance_map, weight_map
-from viz.figures.continuation import cache_growth, candidate_bars, continuation_map
-from viz.figures.dials import dials
-from viz.figures.flow import flow
-from viz.figures.flow_layout import boxes as flow_boxes
-from viz.figures.form_bars import form_bars
-from viz.figures.head_map import head_map
-from viz.figures.head_maps import head_maps
-from viz.figures.memory_bars import Bar, memory_bars
-from viz.figures.memory_curves import Line, memory_curves
-from viz.figures.offline_page import offline_page
-from viz.figures.pairings import pairings
-from viz.figures.position_curves import curves
-from viz.figures.position_maps import dimension_bars, signed_map
-from viz.figures.quality_map import quality_map
-from viz.figures.surgery_maps import Curve, head_bars, surgery_curve
-from viz.figures.survey_map import survey_map
-from viz.figures.tensor_map import tensor_map
-from viz.figures.token_bars import token_bars
+from headlight.viz.figures.cache.bars import Bar, memory_bars
+from headlight.viz.figures.cache.claim_steps import claim_steps
+from headlight.viz.figures.cache.costs import cost_bars, roofline
+from headlight.viz.figures.cache.curves import Line, memory_curves
+from headlight.viz.figures.cache.held import held_and_reserved, held_growth, step_times
+from headlight.viz.figures.compare.maps import difference_map, distance_map, weight_map
+from headlight.viz.figures.compare.quality import quality_map
+from headlight.viz.figures.compare.surgery import Curve, head_bars, surgery_curve
+from headlight.viz.figures.continuation import cache_growth, candidate_bars, continuation_map
+from headlight.viz.figures.explore.head_map import head_map
+from headlight.viz.figures.explore.head_maps import head_maps
+from headlight.viz.figures.explore.survey_map import survey_map
+from headlight.viz.figures.mla.flow import flow
+from headlight.viz.figures.mla.flow_layout import boxes as flow_boxes
+from headlight.viz.figures.mla.form_bars import form_bars
+from headlight.viz.figures.mla.tensor_map import tensor_map
+from headlight.viz.figures.offline_page import offline_page
+from headlight.viz.figures.positions.curves import curves
+from headlight.viz.figures.positions.dials import dials
+from headlight.viz.figures.positions.maps import dimension_bars, signed_map
+from headlight.viz.figures.positions.pairings import pairings
+from headlight.viz.figures.token_bars import token_bars
 
 __all__ = [
     "Bar",

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-
-from core.decoding import Next
-from viz.text import label_room, plotly_text, shorten_label
-from viz.theme import LIGHT, Theme
+from headlight.core.decoding import Next
+from headlight.viz.text import label_room, plotly_text, shorten_label
+from headlight.viz.theme import LIGHT, Theme
 
 _ALONG, _DOWN = 24, 64  # more labels do not fit, along the map and down its side
 
@@ -19,7 +18,7 @@ def continuation_map(
 ) -> go.Figure:
     """One row a step: the weights (0-1) of the token read last, in one head, when the next token was chosen.
 
-    steps: watched ones, from `core.decoding.Continuation`; pieces: all tokens, the prompt's and the new ones'. Tokens
+    steps: watched ones, from `headlight.core.decoding.Continuation`; pieces: all tokens, the prompt's and the new ones'. Tokens
     that were not there yet are blank.
     """
     rows = [step.weights[layer][head].float().cpu().numpy() for step in steps]
@@ -88,12 +87,12 @@ def cache_growth(
 ) -> go.Figure:
     """Bytes remembered against tokens read: points for what the caches really hold, lines for what variants would.
 
-    held: bytes after each step; start: tokens read at the first; others: name -> bytes a token; room: tokens on the axis.
+    held: bytes after each step; start: tokens read at the first; others: name -> bytes per token; room: tokens on the axis.
     """
     tokens = np.arange(start, start + len(held))
     lines = [
         go.Scatter(
-            x=[0, room], y=[0, room * a_token], mode="lines", name=f"{name}, {a_token:,} B a token",
+            x=[0, room], y=[0, room * a_token], mode="lines", name=f"{name}, {a_token:,} B per token",
             line={"width": 1.5, "dash": dash, "color": theme.muted}, hovertemplate="%{x} tokens: %{y:,} B<extra></extra>",
         )
         for (name, a_token), dash in zip(others.items(), ("dot", "dash", "dashdot", "longdash") * 2, strict=False)

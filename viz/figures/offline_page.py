@@ -6,9 +6,8 @@ import html
 from string import Template
 
 import plotly.graph_objects as go
-
-from core.types import Run
-from viz.text import visible
+from headlight.core.types import Run
+from headlight.viz.text import visible
 
 _PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -22,7 +21,7 @@ blockquote{margin:1rem 0;padding:.4rem 1rem;border-left:3px solid $faint;white-s
 <blockquote dir="auto">$text</blockquote>
 <p>$summary</p>
 $figure
-<p>Model: $model · layer $layer · head $head · $n_tokens tokens. Rows look, columns are looked at; each row adds up to 1.
+<p>Model: $model · layer $layer · head $head · $n_tokens tokens. Rows look, columns are looked at; each row sums to 1.
 Drawn by Headlight from the model's own trained weights.</p>
 </body></html>
 """)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-
-from core.types import Run
-from viz.text import shorten, visible
+from headlight.core.types import Run
+from headlight.viz.text import shorten, visible
 
 
 def cell_sentence(result: Run, layer: int, head: int, query: int, key: int) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-
-from viz.text import label_room, labels, shorten_label
-from viz.theme import LIGHT, Theme
+from headlight.viz.text import label_room, labels, shorten_label
+from headlight.viz.theme import LIGHT, Theme
 
 MAX_NAMES = 64
 

@@ -1,18 +1,16 @@
 """The frame around every page: title, style, navigation. The script that app.py serves."""
 
-from pathlib import Path
-
 import streamlit as st
+from headlight.core import ASSETS
+from headlight.core.errors import OutOfMemoryError
+from headlight.core.overload import with_room
+from headlight.core.serving import metrics
+from headlight.viz import store
+from headlight.viz.pages.learn import page as learn
+from headlight.viz.pages.table import PAGES, PageRow
+from headlight.viz.ui.visitor import let_in, refused
 
-from core import metrics
-from core.errors import OutOfMemoryError
-from core.overload import with_room
-from viz import store
-from viz.pages import learn
-from viz.pages.table import PAGES, PageRow
-from viz.visitor import let_in, refused
-
-STYLE = Path(__file__).resolve().parents[2] / "assets" / "style.css"
+STYLE = ASSETS / "style.css"
 LEARN = PageRow("Learn", "learn", "school", learn.page)  # it links to the others, so it is no row of theirs
 
 st.set_page_config(page_title="Headlight", page_icon="🔦", layout="wide")
@@ -28,7 +26,5 @@ if let_in(most):
         refused(error, "memory")
 else:
     metrics.TURNED_AWAY.labels("pages").inc()
-    st.warning(
-        f"{most:,} pages are open here, which is all that may be. Try again in a minute.", icon=":material/group:"
-    )
+    st.warning(f"{most:,} pages are open, all that this server allows. Try again in a minute.", icon=":material/group:")
     st.button("Try again", key="full_again", icon=":material/refresh:")

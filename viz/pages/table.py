@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-
-from viz.pages import about, cache, compare, explore, long, mla, positions, quality, surgery, watch
+from headlight.viz.pages.about import page as about
+from headlight.viz.pages.cache import page as cache
+from headlight.viz.pages.compare import page as compare
+from headlight.viz.pages.explore import page as explore
+from headlight.viz.pages.long import page as long
+from headlight.viz.pages.mla import page as mla
+from headlight.viz.pages.positions import page as positions
+from headlight.viz.pages.quality import page as quality
+from headlight.viz.pages.surgery import page as surgery
+from headlight.viz.pages.watch import page as watch
 
 
 @dataclass(frozen=True)

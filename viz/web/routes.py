@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import plotly
+from headlight.core import ASSETS
+from headlight.viz.components.parts import scripts
+from headlight.viz.web.base_url import base_path
+from headlight.viz.web.preview import PICTURE, TOLD, front
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from viz.components.parts import scripts
-from viz.web.front import PICTURE, TOLD, front
-from viz.web.place import base_path
-
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-PREVIEW = Path(__file__).resolve().parents[2] / "assets" / "preview.png"
+PREVIEW = ASSETS / "preview.png"
 FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 A_DAY = {"Cache-Control": "public, max-age=86400"}
 SCRIPTS = scripts()

@@ -1,1 +1,1 @@
-"""Tests of core.surgery."""
+"""Tests of headlight.core.surgery."""

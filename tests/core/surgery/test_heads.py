@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from headlight.core.attention import GQA, MHA, MQA
+from headlight.core.errors import InputError
+from headlight.core.surgery import FirstHead, FreshHeads, MeanPooling, RandomHead, Repetition
 
-from core.attention import GQA, MHA, MQA
-from core.errors import InputError
-from core.surgery import FirstHead, FreshHeads, MeanPooling, RandomHead, Repetition
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, N_HEADS, layer, out
 
 FEWER = [MeanPooling(), FirstHead(), RandomHead(3), FreshHeads(3)]
@@ -117,8 +117,8 @@ def test_what_cannot_be_is_refused_with_what_can(conversion, n_kv_heads, setting
 
 
 def test_a_layer_that_is_no_heads_attention_is_refused():
-    from core.attention import MLA
+    from headlight.core.attention import MLA
 
     mla = MLA(D_MODEL, 6, kv_lora_rank=8, qk_nope_head_dim=4, qk_rope_head_dim=2, v_head_dim=4)
-    with pytest.raises(InputError, match="it keeps a latent already"):
+    with pytest.raises(InputError, match="it keeps a latent and a rotated key already"):
         MeanPooling().check(mla, layer().position, 1)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from headlight.core.attention import Decoupled, Latent
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.positions import Position, RoPE
+from headlight.core.surgery import Decouple, JointSVD, TrainedLayer, WeightedSVD
+from headlight.core.surgery.base import Conversion
+from headlight.core.surgery.low_rank import joint, square_root
+from headlight.core.surgery.rotary import chosen_dims, contribution, pairs_of
 
-from core.attention import Decoupled, Latent
-from core.cache import DecodingCache, KVCache
-from core.errors import ConfigError, InputError
-from core.positions import Position, RoPE
-from core.surgery import Decouple, JointSVD, Layer, WeightedSVD
-from core.surgery.base import Conversion
-from core.surgery.low_rank import joint, square_root
-from core.surgery.rotary import chosen_dims, contribution, pairs_of
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, LENGTH, N_HEADS, inputs, layer, out
 
 SVDS: list[Conversion] = [JointSVD(), WeightedSVD()]
@@ -48,7 +48,7 @@ def test_a_smaller_rank_is_what_is_cached_and_is_lossy(conversion, rank):
     assert not torch.allclose(out(it, new)[1], out(it)[1], atol=1e-6)
 
 
-def product(it: Layer, conversion: Conversion, rank: int) -> torch.Tensor:
+def product(it: TrainedLayer, conversion: Conversion, rank: int) -> torch.Tensor:
     params = conversion.convert(it, rank).params
     return params["kv_b_proj.weight"] @ params["kv_a_proj.weight"]
 
@@ -88,7 +88,7 @@ def test_any_square_root_gives_the_same_latent():
 def test_what_calibration_never_showed_is_still_exact_at_full_rank():
     it = layer()
     few = inputs()[:5]  # a moment of rank 5
-    it = Layer(it.attention, it.params, it.position, 0, few.T @ few / 5)
+    it = TrainedLayer(it.attention, it.params, it.position, 0, few.T @ few / 5)
     new = WeightedSVD().convert(it, D_MODEL)
     torch.testing.assert_close(out(it, new)[1], out(it)[1], rtol=0, atol=1e-10)
 
@@ -202,7 +202,7 @@ def test_nothing_is_decoupled_where_nothing_is_turned_or_the_width_does_not_fit(
 def test_a_weighted_conversion_without_calibration_is_refused():
     it = layer()
     with pytest.raises(InputError, match="give the second moment of its inputs"):
-        WeightedSVD().convert(Layer(it.attention, it.params, it.position), 5)
+        WeightedSVD().convert(TrainedLayer(it.attention, it.params, it.position), 5)
 
 
 def test_a_rank_below_one_is_no_latent():

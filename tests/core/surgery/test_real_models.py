@@ -7,17 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from headlight.core.attention import Decoupled, Latent
+from headlight.core.decoding import Continuation, Decoder
+from headlight.core.errors import InputError
+from headlight.core.model import Model
+from headlight.core.surgery import Conversion, Decouple, JointSVD, MeanPooling, Repetition, WeightedSVD
+from headlight.core.surgery.calibration import inputs, second_moments
+from headlight.core.surgery.held_out import Evaluation, calibration, embeddings, held_out, perplexity
+from headlight.core.surgery.methods import METHODS, convertible, grid
+from headlight.core.surgery.whole import convert_model, cut_model, distances, layer_of, weights_of
 
-from core import load_model, run
-from core.attention import Decoupled, Latent
-from core.decoding import Continuation, Decoder
-from core.errors import InputError
-from core.heldout import Yardstick, calibration, embeddings, held_out, perplexity
-from core.model import Model
-from core.surgery import Conversion, Decouple, JointSVD, MeanPooling, Repetition, WeightedSVD
-from core.surgery.calibration import inputs, second_moments
-from core.surgery.methods import METHODS, convertible, grid
-from core.surgery.whole import convert_model, cut_model, distances, layer_of, weights_of
+from headlight import load_model, run
 from tests.core.test_decoding import longer
 
 _READABLE = ("name", "context", "tokenizer", "n_layers", "n_heads", "causal")
@@ -102,10 +102,10 @@ def test_weighting_by_activations_beats_the_plain_svd_at_three_ranks_on_held_out
     model = load_model(name, "cpu")
     # A passage is enough for SmolLM2, whose perplexities differ by far more than by chance; the page measures all six.
     text = held_out() if name == "minilm" else replace(held_out(), passages=held_out().passages[1:2])
-    seen, yardstick, found = moments(model), Yardstick.of(model, text), {}
+    seen, evaluation, found = moments(model), Evaluation.of(model, text), {}
     for conversion in (JointSVD(), WeightedSVD()):
         prepared = [conversion.prepare(layer_of(model, i, seen)) for i in range(model.n_layers)]
-        found[conversion] = [yardstick.value(cut_model(model, prepared, rank)) for rank in ranks]
+        found[conversion] = [evaluation.value(cut_model(model, prepared, rank)) for rank in ranks]
     for plain, weighted in zip(*found.values(), strict=True):
         assert weighted > plain if name == "minilm" else weighted < plain
 
@@ -126,7 +126,7 @@ def test_second_moments_are_means_over_all_tokens_of_what_layers_read():
     model = load_model("mha-none", "cpu")
     passages = calibration().passages[:2]
     read = [inputs(model, model.tokens(passage))[2].double() for passage in passages]
-    h = torch.cat(read)
+    h = torch.nn.functional.pad(torch.cat(read), (0, 1), value=1.0)
     torch.testing.assert_close(second_moments(model, passages)[2].double(), h.T @ h / len(h), rtol=1e-5, atol=1e-7)
 
 
@@ -154,7 +154,7 @@ def test_a_sentence_is_the_mean_of_its_tokens_and_a_model_is_as_far_from_itself_
     assert len(sentences) > 25 and all(len(s.split()) > 2 for s in sentences)
     one = embeddings(minilm, sentences[:1])
     torch.testing.assert_close(one[0], run(minilm, sentences[0]).hidden.mean(0))
-    assert Yardstick.of(minilm, held_out()).value(minilm) == pytest.approx(1.0, abs=1e-6)
+    assert Evaluation.of(minilm, held_out()).value(minilm) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_the_texts_are_two_works_within_every_models_context(minilm, smollm2):
@@ -175,7 +175,7 @@ def test_what_has_no_heads_is_refused_with_what_it_has():
     mla = load_model("mla-rope", "cpu")
     with pytest.raises(InputError, match="MLA · RoPE keeps a latent and a rotated key already"):
         convertible(mla)
-    with pytest.raises(InputError, match="keeps a latent already"):
+    with pytest.raises(InputError, match="keeps a latent and a rotated key already"):
         layer_of(mla, 0)
     with pytest.raises(InputError, match="is carried by transformers"):
         convertible(SimpleNamespace(**dict.fromkeys(_READABLE), title="Theirs", read=print))

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import plotly.graph_objects as go
-
-from viz.components.packing import pack
-from viz.components.parts import on_pick_change, picked_cell, register
-from viz.figures.drawing import Drawing
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import on_pick_change, picked_cell, register
+from headlight.viz.figures.drawing import Drawing
 
 _mount = register("chart", isolate_styles=False)
 

@@ -62,15 +62,18 @@ function axes(gd) {
 }
 
 // Pixels that index `i` takes up on an axis, inside the plot area.
+/** @type {(axis: any, i: number) => [number, number]} */
 function span(axis, i) {
   const [a, b] = [axis.l2p(i - 0.5), axis.l2p(i + 0.5)];
   return [Math.min(a, b), Math.abs(b - a)];
 }
 
+/** @type {(axis: any) => [number, number]} */
 function whole(axis) {
   return [0, axis._length];
 }
 
+/** @type {(place: [number, number], smallest: number) => [number, number]} */
 function atLeast([start, length], smallest) {
   return length >= smallest ? [start, length] : [start + (length - smallest) / 2, smallest];
 }
@@ -90,6 +93,7 @@ function putCell(node, at, cell) {
 }
 
 // Pixels between two values on an axis.
+/** @type {(axis: any, from: number, to: number) => [number, number]} */
 function between(axis, from, to) {
   const [a, b] = [axis.l2p(from), axis.l2p(to)];
   return [Math.min(a, b), Math.abs(b - a)];
@@ -271,7 +275,7 @@ let plotly;
 function loadPlotly() {
   plotly ||= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = new URL("plotly.min.js", import.meta.url);
+    script.src = new URL("plotly.min.js", import.meta.url).href;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
       plotly = null;
@@ -374,6 +378,7 @@ export default component("chart", (root, source) => {
   gd.setAttribute("role", "img");
   gd.style.position = "relative";
   root.append(gd);
+  /** @type {State} */
   const s = {
     root, source, gd, nodes: null, hovering: false, drawn: null, gone: false,
     picked: null, cursor: null, remote: { query: null, key: null },

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from viz.components.packing import pack
-from viz.components.parts import on_pick_change, picked_cell, picked_index, register
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import on_pick_change, picked_cell, picked_index, register
 
 _mount = register("deep_map")
 STEPS = 10_000  # steps of a weight from 0 to 1; shared.js knows it, too

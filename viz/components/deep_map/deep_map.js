@@ -81,7 +81,7 @@ function imageOf(s, tile) {
   const image = new ImageData(cols, rows);
   const out = new Uint32Array(image.data.buffer);
   for (let i = 0; i < tile.values.length; i++) out[i] = s.pixels[tile.values[i]];
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  drawingOn(canvas).putImageData(image, 0, 0);
   return (tile.image = canvas);
 }
 
@@ -135,7 +135,7 @@ function themed(s) {
 }
 
 function drawTile(s, context, tile, box) {
-  const [q0, q1, k0, k1] = tile.part;
+  const [q0, , k0] = tile.part;
   const [rows, cols] = tile.shape;
   const scale = box ? box.side / s.length : s.side / sizeOf(s.view);
   const left = box ? box.left + k0 * scale : x(s, k0);
@@ -371,7 +371,7 @@ function ask(s, pair) {
 }
 
 function zoom(s, factor, query, key) {
-  const [q0, q1, k0, k1] = s.view;
+  const [q0, q1, k0] = s.view;
   const size = Math.min(Math.max((q1 - q0) * factor, Math.min(LEAST, s.length)), s.length);
   const real = size / (q1 - q0);
   const start = (at, from) => at - (at - from) * real;
@@ -560,6 +560,7 @@ async function update(s, { meta, arrays }) {
 }
 
 export default component("deep_map", (root, source) => {
+  /** @type {State} */
   const s = {
     root, source, ui: skeleton(root), tiles: [], overview: null, view: null, picture: null, labels: [], picked: [null, null],
     remote: { query: null, key: null }, hover: null, band: null, fingers: new Map(), sent: 0, updates: 0, waiting: 0,

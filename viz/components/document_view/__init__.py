@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
-
-from viz.components.deep_map import codes
-from viz.components.packing import pack
-from viz.components.parts import on_pick_change, picked_index, register
+from headlight.viz.components.deep_map import codes
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import on_pick_change, picked_index, register
 
 _mount = register("document_view")
 

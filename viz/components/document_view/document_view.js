@@ -50,7 +50,7 @@ function visibleInLine(text) {
 
 // Greedy lines: a word that does not fit begins the next one, with all tokens that it is made of.
 function breakLines(s) {
-  const context = document.createElement("canvas").getContext("2d");
+  const context = drawingOn(document.createElement("canvas"));
   context.font = `15px ${getComputedStyle(s.ui.box).fontFamily || "sans-serif"}`;
   const room = s.ui.scroller.clientWidth - 2 * PADDING - 4;
   const known = new Map();
@@ -337,6 +337,7 @@ async function update(s, { meta, arrays }) {
 }
 
 export default component("document_view", (root, source) => {
+  /** @type {State} */
   const s = {
     root, source, ui: skeleton(root), labels: [], special: [], tokens: [], lines: [[]], lineOf: new Int32Array(0), nodes: new Map(),
     codes: null, focus: null, other: null, cursor: null, hover: null, picked: null, remote: { query: null, key: null }, top: [],

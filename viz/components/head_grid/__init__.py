@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-
-from viz.components.packing import pack, pack_small
-from viz.components.parts import on_pick_change, picked_index, register
+from headlight.viz.components.packing import pack, pack_small
+from headlight.viz.components.parts import on_pick_change, picked_index, register
 
 _mount = register("head_grid")
 

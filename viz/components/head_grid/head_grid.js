@@ -190,6 +190,7 @@ export default component("head_grid", (root, source) => {
   const caption = element("p", "caption", "grid-caption");
   box.append(grid, caption);
   root.append(box);
+  /** @type {State} */
   const s = { grid, caption, heads: [], tabStop: null, width: 0, rows: 1, query: 0 };
   const resized = new ResizeObserver(() => layOut(s));
   resized.observe(grid);

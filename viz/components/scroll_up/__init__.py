@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from viz.components.packing import pack
-from viz.components.parts import register
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import register
 
 _mount = register("scroll_up")
 

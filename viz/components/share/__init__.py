@@ -1,31 +1,14 @@
-"""The Share button, which copies the address bar, and the browser's Back and Forward, which it reports."""
+"""The Share button, which copies the address bar; its script keeps the browser's history to places worth going back to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import parse_qsl
-
-from viz.components.packing import pack
-from viz.components.parts import on_pick_change, register
-from viz.web.place import base_path, public_url
+from headlight.viz.components.packing import pack
+from headlight.viz.components.parts import register
+from headlight.viz.web.base_url import base_path, public_url
 
 _mount = register("share")
-MAX_LINK = 200_000  # characters; browsers stop earlier
 
 
-def share(*, key_name: str, on_move: Callable[[dict[str, str]], object]) -> None:
-    """Draw the button; on_move(parameters) is called when the visitor went back or forward to another address."""
-    _mount(
-        key=key_name,
-        data=pack({"home": base_path(), "public": public_url()}),
-        on_pick_change=on_pick_change(key_name, _parameters, on_move),
-    )
-
-
-def _parameters(value: object) -> dict[str, str] | None:
-    if not isinstance(value, str) or len(value) > MAX_LINK:
-        return None
-    sendable = value.encode(
-        "utf-8", "replace"
-    ).decode()  # a lone surrogate could not be written back to the address bar
-    return dict(parse_qsl(sendable.removeprefix("?"), keep_blank_values=True))
+def share(*, key_name: str) -> None:
+    """Draw the button."""
+    _mount(key=key_name, data=pack({"home": base_path(), "public": public_url()}))

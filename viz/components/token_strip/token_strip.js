@@ -380,6 +380,7 @@ function update(s, { meta, arrays }) {
 }
 
 export default component("token_strip", (root, source) => {
+  /** @type {State} */
   const s = {
     source, ui: skeleton(root), tokens: [], marks: {}, tabStop: null, direction: "at",
     hover: null, cursor: null, remote: null, remotePair: null, pinned: null, key: null,

@@ -1,0 +1,1 @@
+"""Headlight beside other attention viewers, in one run: python -m benchmarks.peers."""

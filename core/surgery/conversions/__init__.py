@@ -1,0 +1,1 @@
+"""The conversions, one a file; each is a row of `headlight.core.surgery.methods`."""

@@ -1,0 +1,1 @@
+"""Layers of our variants against those of transformers, on the same weights."""

@@ -1,0 +1,1 @@
+"""Figures of the KV cache: bytes, what fits, what decoding costs."""

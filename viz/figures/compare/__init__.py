@@ -1,0 +1,1 @@
+"""Figures that set models side by side: maps, quality against cache, surgery."""

@@ -1,0 +1,1 @@
+"""Figures of one run: the map of a head, all heads, how a weight came to be."""

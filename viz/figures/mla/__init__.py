@@ -1,0 +1,1 @@
+"""Figures of MLA: the way of the data, tensors, forms of one computation."""

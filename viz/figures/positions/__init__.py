@@ -1,0 +1,1 @@
+"""Figures of position encodings: curves, maps, dials, pairings."""

@@ -1,0 +1,75 @@
+"""Explore's controls: which model (one of the menu, or a checkpoint of one's own), which layer, which head."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+from headlight.core.checkpoints.packages import INSTALL_COMMAND
+from headlight.core.errors import HeadlightError
+from headlight.core.model import Readable
+from headlight.core.registry import SIBLINGS
+from headlight.viz import store
+from headlight.viz.pages.explore import siblings as explore_siblings
+from headlight.viz.pages.explore.choices import SINKS, View, state
+from headlight.viz.pages.explore.siblings import FAMILY
+from headlight.viz.text import markdown_text
+
+_REFUSED = "own_refused"  # session: why the last checkpoint of one's own was not loaded
+
+
+def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
+    """Model, layer, head and the colour switch, in one row. on_model: the session key told of a change of model."""
+    rows = store.engine().rows
+    titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
+    if any(name in SIBLINGS for name in names):
+        titles[FAMILY] = "Siblings"
+    chosen = FAMILY if view.model in SIBLINGS else view.model
+    take = partial(_model_changed, on_model)
+    state.segments("Model", "model", chosen, titles, take, help=markdown_text(rows[view.model].about))
+    explore_siblings.switches(view)
+    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=160)
+    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=160)
+    state.toggle("Leave the first token out of the colour scale", "skip_first", view.skip_first, help=SINKS)
+    if store.engine().any_model:
+        own_model()
+    missing = [row.title for name, row in rows.items() if name not in names and name not in SIBLINGS]
+    if missing:
+        st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
+
+
+def own_model() -> None:
+    """A popover that loads a checkpoint from a folder or from the Hugging Face Hub."""
+    with st.popover("Your own model", icon=":material/add:"), st.form("own", border=False, enter_to_submit=True):
+        st.text_input(
+            "Folder, or name on the Hugging Face Hub", key="own_name", placeholder="HuggingFaceTB/SmolLM2-360M",
+            max_chars=500,
+            help="Any text model that transformers runs, in safetensors format. No code of a checkpoint is ever run; what "
+            "Headlight would not show rightly is refused, with the reason.",
+        )  # fmt: skip
+        st.form_submit_button("Load", on_click=_load_own)
+
+
+def refusal() -> str | None:
+    """Why the last checkpoint of one's own was not loaded, once."""
+    return st.session_state.pop(_REFUSED, None)
+
+
+def _load_own() -> None:
+    name = st.session_state["own_name"].strip()
+    if not name:
+        return
+    try:
+        store.add_model(name)
+    except HeadlightError as error:
+        st.session_state[_REFUSED] = f"{name} was not loaded: {error}"
+        return
+    state.change(model=name, layer=None, head=None)
+
+
+def _model_changed(on_model: str, chosen: str) -> None:
+    before = state.current().model
+    name = explore_siblings.default(before) if chosen == FAMILY else chosen
+    if name and name != before:
+        st.session_state[on_model] = st.session_state.get("shown")
+        state.change(model=name, layer=None, head=None)

@@ -1,0 +1,1 @@
+"""What every page is made with: page state, links, widgets, sections, downloads."""
