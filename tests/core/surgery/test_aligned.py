@@ -138,7 +138,7 @@ def test_a_pair_is_the_best_approximation_of_rank_one_that_an_svd_gives():
 def test_keys_that_something_else_turns_are_refused():
     it = layer(6, "half")
     narrow = replace(it, position=RoPE(HEAD_DIM - 2))
-    with pytest.raises(InputError, match="turned by something other than RoPE over whole heads"):
+    with pytest.raises(InputError, match="rotated by something other than RoPE over whole heads"):
         Aligned().convert(narrow, 2)
     assert Aligned().refusal(it.attention, ALiBi()) is None
 

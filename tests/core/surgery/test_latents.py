@@ -87,7 +87,7 @@ def test_any_square_root_gives_the_same_latent():
 
 def test_what_calibration_never_showed_is_still_exact_at_full_rank():
     it = layer()
-    few = inputs()[:5]  # a moment of rank 5
+    few = torch.nn.functional.pad(inputs()[:5], (0, 1), value=1.0)  # [h; 1] of five tokens: a moment of rank 5
     it = TrainedLayer(it.attention, it.params, it.position, 0, few.T @ few / 5)
     new = WeightedSVD().convert(it, D_MODEL)
     torch.testing.assert_close(out(it, new)[1], out(it)[1], rtol=0, atol=1e-10)
