@@ -16,7 +16,7 @@ HOST = 127.0.0.1
 TESTS =
 ARGS =
 # Processes that share the tests; browser tests are one of them, which mostly waits. WORKERS=0: one process, as for a debugger.
-WORKERS = 3
+WORKERS = 2
 # The interpreter to make .venv with; the first fitting one on PATH if empty.
 PYTHON ?=
 

@@ -21,7 +21,7 @@ MADE = f"""() => [...document.querySelectorAll('img, script, iframe, svg, a, b, 
 
 
 @pytest.mark.browser
-@pytest.mark.timeout(600 * TIMES)  # a busy machine draws two pictures a second
+@pytest.mark.timeout(1800 * TIMES)  # a busy machine draws two pictures a second
 def test_hostile_sentences_and_links_leave_the_page_whole(open_page) -> None:
     rng = random.Random("browser")
     page: Page = open_page(path="")

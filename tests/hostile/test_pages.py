@@ -60,4 +60,4 @@ def _one_page(name: str) -> None:
     """The page as the navigation would run it."""
     import importlib
 
-    importlib.import_module(f"headlight.viz.pages.{name}").page()
+    importlib.import_module(f"headlight.viz.pages.{name}.page").page()
