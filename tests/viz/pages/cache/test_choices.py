@@ -43,12 +43,16 @@ def test_every_choice_has_a_place_in_the_link() -> None:
 
 @pytest.mark.parametrize("value", ["", "-1", "x", "1e3", "nan", "99999999999", "٣", "1.5", "<b>", "\x00"])
 @pytest.mark.parametrize(
-    "name", ["measured_token", "measured_most", "claim_after", "decode_context", "decode_kv_heads", "decode_weights"]
-)
-def test_what_is_no_such_thing_is_noted_and_left_as_it_was(name: str, value: str) -> None:
+    ("name", "called"),
+    {
+        "measured_token": "token", "measured_most": "longest context", "claim_after": "bits of DeepSeek-V2",
+        "decode_context": "context", "decode_kv_heads": "kv heads", "decode_weights": "weights",
+    }.items(),
+)  # fmt: skip
+def test_what_is_no_such_thing_is_noted_and_left_as_it_was(name: str, called: str, value: str) -> None:
     back, notes = CacheChoices.parse({name: value}, CacheChoices("x"))
     assert back == CacheChoices("x")
-    assert notes == [f"The link's {name.partition('_')[2].replace('_', ' ')} isn't valid here; using the default."]
+    assert notes == [f"The link's {called} isn't valid here; using the default."]
 
 
 def test_rules_of_links() -> None:
