@@ -133,7 +133,7 @@ def test_sources_and_doubts_are_shown() -> None:
 def test_a_model_otherwise_follows_its_sliders() -> None:
     app = page(section="models", models_names="llama-3-1-405b.deepseek-v3-671b", models_what="deepseek-v3-671b")
     assert app.selectbox(key="cache_models_what").value == "deepseek-v3-671b"
-    assert "512 + 64 = 576 numbers" in words(app)
+    assert "512 + 64 = 576 values" in words(app)
     app.select_slider(key="cache_models_kv_heads").set_value(16).run()
     app.select_slider(key="cache_models_rank").set_value(128).run()
     assert (app.query_params["models_kv_heads"], app.query_params["models_rank"]) == ("16", "128")
