@@ -71,7 +71,7 @@ def facts(view: View, model: Readable) -> None:
 def _short(name: str) -> str:
     card = read_card(name)
     kept = card["cached_elements_per_token_and_layer"]
-    return f"{kept} numbers, {card['parameters'] / 1e6:.2f}M, {card['validation_loss']:.3f}"
+    return f"{kept} values, {card['parameters'] / 1e6:.2f}M, {card['validation_loss']:.3f}"
 
 
 def _remember(name: str) -> tuple[str, str | None]:

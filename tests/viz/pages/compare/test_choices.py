@@ -51,7 +51,7 @@ def test_a_link_with_fewer_than_two_models_is_filled_up(link, models):
     [
         ({"order": "sideways"}, "order of words is unknown"), ({"heads": "all"}, "way of choosing heads is unknown"),
         ({"seed": "-1"}, "seed is not a number"), ({"seed": "٣"}, "seed is not a number"), ({"seed": ""}, "seed is not"),
-        ({"seed": "1" * 10}, "seed is not a number"), ({"layer": "three"}, "layer is not a number"),
+        ({"seed": "1" * 10}, "seed is not a number"), ({"layer": "three"}, "layer isn't a number"),
     ],
 )  # fmt: skip
 def test_what_a_link_asks_for_in_vain_is_noted_and_left_as_it_is_by_itself(link, says):

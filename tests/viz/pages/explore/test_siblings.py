@@ -38,4 +38,4 @@ def test_a_switch_keeps_layer_head_and_token_and_says_what_changed() -> None:
         "model": "gqa-rope", "layer": "2", "head": "1", "query": "5", "key": "3",
     }  # fmt: skip
     line = next(c.value for c in app.caption if "values per token per layer" in c.value)
-    assert "GQA · RoPE keeps 128 numbers" in line and "before, MHA · RoPE: 384 numbers" in line
+    assert "GQA · RoPE keeps 128 values" in line and "before, MHA · RoPE: 384 values" in line

@@ -122,7 +122,7 @@ def test_the_written_tokens_and_their_bytes_are_the_decoders() -> None:
 def test_sharing_tells_what_the_card_tells(attention: str) -> None:
     card = read_card(f"{attention}-rope")
     app = fine(page(section="sharing", attention=attention))
-    assert f"{card['cached_elements_per_token_and_layer']} numbers" in said(app)
+    assert f"{card['cached_elements_per_token_and_layer']} values" in said(app)
     assert f"{card['validation_loss']:.3f}" in said(app)
 
 

@@ -75,11 +75,11 @@ def test_the_end_of_the_context_and_the_limit_are_said() -> None:
     [
         ({"model": "minilm"}, "cannot continue a text"),
         ({"model": "gpt-9"}, "cannot continue a text"),
-        ({"count": "-1"}, "count is no whole number"),
-        ({"count": "1e9"}, "count is no whole number"),
-        ({"temperature": "nan"}, "temperature is no number"),
-        ({"temperature": "hot"}, "temperature is no number"),
-        ({"seed": "9" * 30}, "seed is no whole number"),
+        ({"count": "-1"}, "count isn't a whole number"),
+        ({"count": "1e9"}, "count isn't a whole number"),
+        ({"temperature": "nan"}, "temperature isn't a number"),
+        ({"temperature": "hot"}, "temperature isn't a number"),
+        ({"seed": "9" * 30}, "seed isn't a whole number"),
     ],
 )
 def test_a_link_to_what_cannot_be_is_noted(link: dict[str, str], says: str) -> None:
