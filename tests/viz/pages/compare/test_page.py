@@ -120,7 +120,7 @@ def test_a_machine_with_one_model_or_none_says_what_is_needed(monkeypatch: pytes
     monkeypatch.setattr(ModelRow, "installed", False)
     app = page()
     assert not app.exception
-    assert "takes two models" in app.error[0].value
+    assert "needs two models" in app.error[0].value
 
 
 @pytest.mark.parametrize("order", ["reversed", "shuffled"])

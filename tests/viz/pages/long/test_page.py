@@ -200,7 +200,7 @@ def test_a_link_to_an_unknown_model_or_example_is_noted(monkeypatch: pytest.Monk
     app = AppTest.from_function(_script, default_timeout=120)
     app.query_params["model"], app.query_params["example"] = "gpt-9", "bible"
     told = plain(" ".join(each.value for each in app.run().info))
-    assert "model is not here" in told and "no example that is here" in told
+    assert "model is not here" in told and "isn't an example here" in told
 
 
 def test_without_any_model_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_every_measure_opens_from_its_link(measure: str) -> None:
 def test_a_link_to_what_does_not_exist_is_noted() -> None:
     app = page(measure="charm", model="gpt-9")
     assert not app.exception
-    assert "measure is unknown" in app.info[0].value and "none of the siblings" in app.info[0].value
+    assert "measure is unknown" in app.info[0].value and "isn't a sibling" in app.info[0].value
 
 
 def test_marking_a_sibling_is_part_of_the_link() -> None:
