@@ -137,7 +137,7 @@ def test_words_in_another_order_give_the_permutation_and_a_number(order: str) ->
 def test_an_experiment_that_its_model_cannot_make_is_one_line_and_the_maps_stay() -> None:
     app = page(text="word " * 400, order="reversed", subject=SAME_TOKENS[0], **PRETRAINED)
     assert not app.exception and not app.error
-    assert "This experiment isn't possible" in app.warning[0].value and "reads 256 at most" in app.warning[0].value
+    assert "experiment isn" in app.warning[0].value and "reads 256 at most" in app.warning[0].value
     assert "Matched by smallest" in told(app)
 
 
