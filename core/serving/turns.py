@@ -129,9 +129,7 @@ class Turns:
             own[0].outdated = True
             self._queue.remove(own[0])
         if caller.visitor and sum(bool(each.visitor) for each in self._queue) >= self._most:
-            raise BusyError(
-                f"all {self._most:,} places in the queue are taken; try again in a moment"
-            )
+            raise BusyError(f"all {self._most:,} places in the queue are taken; try again in a moment")
         waiter = _Waiter(caller.visitor)
         self._queue.append(waiter)
         return waiter

@@ -12,7 +12,7 @@ from headlight.core.checkpoints import variant
 from headlight.core.errors import TrainingError, UnknownNameError
 from headlight.core.surgery import Aligned, WeightedSVD
 from headlight.core.surgery.calibration import second_moments
-from headlight.core.surgery.folder.to_mla import mla_model
+from headlight.core.surgery.conversions.to_mla import mla_model
 from headlight.core.surgery.held_out import Text, held_out
 from headlight.core.surgery.whole import convert_model
 from torch.nn import functional as F

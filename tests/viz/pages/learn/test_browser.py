@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from headlight.viz.pages.learn.choices import STEPS
-from headlight.viz.pages.learn.state import SENTENCE
+from headlight.viz.pages.learn.choices import SENTENCE, STEPS
 from playwright.sync_api import expect
 
 from headlight import run

@@ -11,8 +11,7 @@ from headlight.core.model import Model
 from headlight.core.registry import ModelRow
 from headlight.viz.pages.learn import looking as learn_looking
 from headlight.viz.pages.learn import page as learn
-from headlight.viz.pages.learn.choices import STEPS, Learning, beside
-from headlight.viz.pages.learn.state import SENTENCE
+from headlight.viz.pages.learn.choices import SENTENCE, STEPS, Learning, beside
 from headlight.viz.pages.table import PAGES
 from streamlit.testing.v1 import AppTest
 
