@@ -16,13 +16,13 @@ from itertools import pairwise
 
 import psutil
 import torch
+
+from benchmarks.trace import tokens
+from headlight import load_model, run
 from headlight.core.measured.clock import alternate
 from headlight.core.model import Model
 from headlight.core.serving.compute.batch import run_batch
 from headlight.core.serving.compute.wire import pack_run, unpack_run
-
-from benchmarks.trace import tokens
-from headlight import load_model, run
 
 MODELS = ("minilm", "smollm2", "mla-rope")
 

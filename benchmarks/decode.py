@@ -15,12 +15,13 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from headlight.core.cache import DecodingCache
-from headlight.core.measured.clock import seconds
-from headlight.core.measured.layers import SIZES, filled, random_params, stepper
 from torch import Tensor
 from transformers import DeepseekV2Config, DynamicCache
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention, DeepseekV2RotaryEmbedding
+
+from headlight.core.cache import DecodingCache
+from headlight.core.measured.clock import seconds
+from headlight.core.measured.layers import SIZES, filled, random_params, stepper
 
 LAYERS = SIZES["v2-lite"]
 LATENT = LAYERS["absorbed"].attention

@@ -27,6 +27,10 @@ from urllib.parse import urlencode
 
 import psutil
 import torch
+from torch.nn import functional as F
+
+from benchmarks.peers.__main__ import STAGE, blank, memory
+from headlight import load_model, run
 from headlight.core.attention import GQA
 from headlight.core.cache import KVCache
 from headlight.core.long.document import cut, long_texts
@@ -34,10 +38,6 @@ from headlight.core.long.pooling import Region, pool
 from headlight.core.long.reading import read
 from headlight.core.positions import Position
 from headlight.core.types import Projections, positions
-from torch.nn import functional as F
-
-from benchmarks.peers.__main__ import STAGE, blank, memory
-from headlight import load_model, run
 from tests.browser import chromium, server
 
 LAYER = 18

@@ -12,9 +12,9 @@ import statistics
 import time
 
 import psutil
-from headlight.core.registry import SIBLINGS
 
 from headlight import load_model, run
+from headlight.core.registry import SIBLINGS
 
 TEXT = "The animal didn't cross the street, because it was too tired."
 

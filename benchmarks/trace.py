@@ -20,12 +20,12 @@ from typing import Any
 
 import psutil
 import torch
+
+from headlight import load_model, run
 from headlight.core.checkpoints.packages import find_file
 from headlight.core.checkpoints.pretrained import MINILM_PACKAGE, smollm2_folder
 from headlight.core.model import Model
 from headlight.core.types import Tokens
-
-from headlight import load_model, run
 
 WAYS = ("plain fused", "one layer's weights", "transformers fused", "transformers eager, all weights")
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from headlight.core.errors import ConfigError
 from torch import Tensor
+
+from headlight.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
 from headlight.core.attention.base import Params
 from headlight.core.cache import DecodingCache
@@ -14,8 +17,6 @@ from headlight.core.errors import InputError
 from headlight.core.model import Model, Readable, embed, final_norm
 from headlight.core.overload import Check, go_on
 from headlight.core.types import Tokens
-from jaxtyping import Float
-from torch import Tensor
 
 CANDIDATES = 8
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+
 from headlight.core.checkpoints.gguf_llama import Progress
 from headlight.core.errors import ConfigError
 from headlight.core.model import Readable

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.attention.base import Attention, Params, linear
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
@@ -14,9 +18,6 @@ from headlight.core.overload import Check, go_on
 from headlight.core.positions.base import Position
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Projections, Run, Tokens, Traces, positions
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional as F
 
 
 @runtime_checkable

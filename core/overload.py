@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+
 from headlight.core.errors import OutOfMemoryError, TooLongError
 
 T = TypeVar("T")

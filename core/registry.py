@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from headlight.core.attention import Attention
 from headlight.core.attention.variants import VARIANTS
 from headlight.core.checkpoints import packages, pretrained, sibling

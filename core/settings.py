@@ -15,7 +15,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from headlight.core.errors import ConfigError
 from pydantic import (
     BeforeValidator,
     ConfigDict,
@@ -25,6 +24,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from headlight.core.errors import ConfigError
 
 FILE = Path(__file__).resolve().parents[1] / "headlight.toml"
 MIB, GIB = 2**20, 2**30

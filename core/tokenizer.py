@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headlight.core.errors import CheckpointError, InputError
-from headlight.core.types import Tokens
 from tokenizers import Encoding
 from tokenizers import Tokenizer as Encoder
+
+from headlight.core.errors import CheckpointError, InputError
+from headlight.core.types import Tokens
 
 Span = tuple[int, int]
 

@@ -24,11 +24,12 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
 from headlight.core.cache import Cache
 from headlight.core.errors import InputError, UntracedLayerError
 from headlight.core.positions.base import Position
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 __all__ = ["Projections", "Run", "Step", "Tokens", "Trace", "Tracer", "Traces"]
 

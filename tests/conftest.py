@@ -13,11 +13,11 @@ install_import_hook("headlight.core", "beartype.beartype")  # before anything im
 
 import pytest
 import torch
-from headlight.core.model import Model
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from headlight import load_model
+from headlight.core.model import Model
 from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
 
 __all__ = ["address", "browser", "open_page"]

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+
+from headlight import load_model
 from headlight.core import registry
 from headlight.core.analysis.sibling_quality import MEASURES, Quality, Score
 from headlight.core.attention import Attention
@@ -28,8 +30,6 @@ from headlight.core.types import Projections, Step, positions
 from headlight.viz import store
 from headlight.viz.figures import flow_boxes, quality_map
 from headlight.viz.figures.cache.held import held_growth
-
-from headlight import load_model
 from tests.viz.pages.explore.test_page import page as explore
 from tests.viz.pages.mla.test_page import fine, words
 from tests.viz.pages.mla.test_page import page as inside_mla

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.checkpoints import sibling as checkpoint
 from headlight.core.checkpoints.folder import Config, Weights, read_config
 from headlight.core.decoding import continue_text
 from headlight.core.errors import HeadlightError, TrainingError
 from headlight.core.model import Model
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional as F
-
 from training import files
 from training.measures import heads, pronouns
 from training.measures.trigram import Trigram

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 def write(path: Path, data: bytes) -> None:
@@ -28,3 +31,10 @@ def write(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`value` as readable JSON."""
     write(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_tensors(path: Path, value: Any) -> None:
+    """`value`, tensors in it, as `torch.load` reads it back."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    write(path, buffer.getvalue())

@@ -16,12 +16,12 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from torch import Tensor
+
 from headlight.core.checkpoints import sibling as checkpoint
 from headlight.core.errors import HeadlightError, TrainingError
 from headlight.core.loading import pick_device
 from headlight.core.registry import lookup
-from torch import Tensor
-
 from training import evaluate, files, loop, run
 from training.loop import Machine, State
 from training.measures import heads
@@ -211,17 +211,13 @@ def _job(options: argparse.Namespace) -> Job:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.gates", description=__doc__)
     parser.add_argument("--preset", default="small", help="sizes, batch and rate that the gates change")
-    parser.add_argument("--corpus", type=Path, metavar="FILE", help="text to learn from, UTF-8, plain or .xz")
-    parser.add_argument("--valid", type=Path, metavar="FILE", help="text to judge on, never learnt from")
+    run.add_texts(parser)
     parser.add_argument("--tokens", type=int, default=2_000_000, help="budget of every gate")
     parser.add_argument(
         "--only", metavar="NAMES", help=f"these alone, of {', '.join(GATES)}; or {BEST}: mha-rope's best"
     )
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="tokens, checkpoints, gates.json")
-    parser.add_argument("--device", help="cpu, cuda or mps; the best there is otherwise")
-    parser.add_argument("--threads", type=int, help="threads of this process (torch decides otherwise)")
-    parser.add_argument("--precision", choices=("bfloat16", "float32"), default="float32")
-    parser.add_argument("--compile", action="store_true", help="torch.compile; faster, needs a C++ compiler on a CPU")
+    run.add_machine(parser, precision="float32")
     return parser
 
 

@@ -21,6 +21,9 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from torch import Tensor
+from tqdm import tqdm
+
 from headlight.core.attention.variants import name_of
 from headlight.core.checkpoints import sibling as checkpoint
 from headlight.core.checkpoints.folder import Config, read_config
@@ -32,9 +35,6 @@ from headlight.core.surgery.base import heads_of
 from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.held_out import calibration
 from headlight.core.surgery.whole import convert_model
-from torch import Tensor
-from tqdm import tqdm
-
 from training import evaluate, files, loop, ship
 from training.loop import Machine, State
 from training.presets import PRESETS, Preset

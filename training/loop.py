@@ -9,7 +9,6 @@ budgets: `train_stage` takes it up where the last budget's decay branched off, a
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 import time
@@ -20,11 +19,11 @@ from typing import Any, Protocol
 
 import safetensors.torch
 import torch
+from torch import Tensor
+
 from headlight.core.checkpoints.folder import Config
 from headlight.core.errors import TrainingError
 from headlight.core.registry import lookup
-from torch import Tensor
-
 from training import files, model
 from training.presets import Preset, Sibling
 from training.text.tokens import Rows
@@ -209,9 +208,7 @@ def save(state: State, sibling: Plan, path: Path) -> None:
         "seconds": state.seconds,
         "cpu_seconds": state.cpu_seconds,
     }
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
-    files.write(path, buffer.getvalue())
+    files.write_tensors(path, held)
 
 
 def resume(state: State, sibling: Plan, path: Path) -> None:

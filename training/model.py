@@ -10,6 +10,10 @@ import zlib
 from collections.abc import Callable, Mapping
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.attention import Attention
 from headlight.core.attention.base import Params, fused_heads, linear
 from headlight.core.cache import KVCache
@@ -17,10 +21,6 @@ from headlight.core.checkpoints import sibling
 from headlight.core.checkpoints.folder import Config
 from headlight.core.model import DecoderBlock, rms_norm
 from headlight.core.positions import Position
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional as F
-
 from training import head
 
 _INTO_RESIDUAL = ("o_proj.weight", "down_proj.weight")

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
+
 from headlight.core.errors import HeadlightError, TrainingError
 from headlight.core.loading import pick_device
 from headlight.core.registry import lookup
-from tqdm import tqdm
-
 from training import evaluate, loop, ship
 from training.loop import Machine, State
 from training.presets import PRESETS, Sibling, budget, siblings
@@ -127,21 +127,31 @@ def progress(sibling: Sibling) -> tqdm:
     )  # fmt: skip
 
 
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    """The options that say which texts are learnt from and judged on."""
+    parser.add_argument("--corpus", type=Path, metavar="FILE", help="text to learn from, UTF-8, plain or .xz")
+    parser.add_argument("--valid", type=Path, metavar="FILE", help="text to judge on, never learnt from")
+
+
+def add_machine(parser: argparse.ArgumentParser, precision: str) -> None:
+    """The options that say on what and how it is computed; `precision`: bfloat16 or float32, where none is asked for."""
+    parser.add_argument("--device", help="cpu, cuda or mps; the best there is otherwise")
+    parser.add_argument("--threads", type=int, help="threads of this process (torch decides otherwise)")
+    parser.add_argument("--precision", choices=("bfloat16", "float32"), default=precision)
+    parser.add_argument("--compile", action="store_true", help="torch.compile; faster, needs a C++ compiler on a CPU")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.run", description=__doc__)
     parser.add_argument("--preset", default="small", help=f"sizes and budget: {', '.join(PRESETS)}")
     parser.add_argument("--tokens", type=int, help="another budget, by warm-up, constant rate and decay")
-    parser.add_argument("--corpus", type=Path, metavar="FILE", help="text to learn from, UTF-8, plain or .xz")
-    parser.add_argument("--valid", type=Path, metavar="FILE", help="text to judge on, never learnt from")
+    add_texts(parser)
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run was stopped")
     parser.add_argument("--only", metavar="NAMES", help="train these alone, for example mha-rope,mla-rope")
     parser.add_argument("--output", type=Path, default=ROOT / "assets" / "siblings", metavar="FOLDER")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="tokens and checkpoints (training/runs/PRESET)")
     parser.add_argument("--coref", type=Path, default=evaluate.COREF, metavar="FOLDER", help="the pronoun sets")
-    parser.add_argument("--device", help="cpu, cuda or mps; the best there is otherwise")
-    parser.add_argument("--threads", type=int, help="threads of this process (torch decides otherwise)")
-    parser.add_argument("--precision", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--compile", action="store_true", help="torch.compile; faster, needs a C++ compiler on a CPU")
+    add_machine(parser, precision="bfloat16")
     return parser
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from headlight.core.checkpoints import sibling as checkpoint
-from headlight.core.errors import TrainingError
 from torch import Tensor
 
+from headlight.core.checkpoints import sibling as checkpoint
+from headlight.core.errors import TrainingError
 from training import evaluate, files, loop
 from training.loop import BETAS, CLIP, DECAY, Machine, Plan, State
 from training.presets import Sibling

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 # Whole before any page runs: st.table imports it at first use, and a half-imported pandas in another thread breaks Plotly.
 import pandas  # noqa: F401
 import streamlit as st
+from torch import Tensor
+
 from headlight.core.checkpoints.pretrained import cache_folder
 from headlight.core.decoding import Continuation
 from headlight.core.errors import InputError, OverloadError
@@ -35,7 +37,6 @@ from headlight.core.serving.readings import ReadingStore
 from headlight.core.types import Run, Tokens
 from headlight.viz.ui.state import page_on_screen
 from headlight.viz.ui.visitor import asking, caller, refused, visitor
-from torch import Tensor
 
 T = TypeVar("T", bound=Bounded[Any, Any])
 MEASUREMENTS = 64

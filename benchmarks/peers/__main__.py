@@ -29,11 +29,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import psutil
-from headlight.core.long.document import cut, long_texts
 from playwright.sync_api import Browser, Error, Page, Route
 
 from benchmarks.explore import PAINTED, Counter
 from headlight import load_model
+from headlight.core.long.document import cut, long_texts
 from tests.browser import ROOT, chromium, server
 
 PEERS = ("BertViz", "CircuitsVis", "Inspectus")

@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from headlight.core.errors import InputError
-from headlight.core.types import Run, Tokens
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from headlight.core.errors import InputError
+from headlight.core.types import Run, Tokens
 
 Members = Bool[Tensor, "parts seq"]
 # Rows that sum to 1 within this are whole; less is float32's rounding, and would be a distance of its own.

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from headlight.core.errors import InputError
-from headlight.core.types import Run
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from headlight.core.errors import InputError
+from headlight.core.types import Run
 
 Rows = Float[Tensor, "n_heads q_len kv_len"]
 Queries = Int[Tensor, " q_len"]

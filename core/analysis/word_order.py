@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
 from headlight.core.errors import InputError
 from headlight.core.model import Model, Readable, run
 from headlight.core.types import Run, Tokens
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.cache import Cache, KVCache
 from headlight.core.errors import ConfigError
 from headlight.core.memory.shape import CacheRow
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Trace, positions
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
-from torch.nn import functional as F
 
 Params = Mapping[str, Tensor]
 

@@ -18,6 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
 from headlight.core.attention.latent import Latent
 from headlight.core.cache import Cache
@@ -25,8 +28,6 @@ from headlight.core.errors import ConfigError
 from headlight.core.memory.shape import CachePart, CacheRow, Parts
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
-from jaxtyping import Float, Int
-from torch import Tensor
 
 
 @dataclass(frozen=True)

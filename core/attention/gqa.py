@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention.base import Params, linear, query_positions
 from headlight.core.attention.kv_heads import KVHeads
 from headlight.core.cache import Cache
 from headlight.core.memory.shape import Heads
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
-from jaxtyping import Float
-from torch import Tensor
 
 
 @dataclass(frozen=True)

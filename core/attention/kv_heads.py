@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headlight.core.attention.base import Attention
-from headlight.core.errors import ConfigError
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.attention.base import Attention
+from headlight.core.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention.base import Params, linear, masked_softmax, query_positions
 from headlight.core.attention.kv_heads import KVHeads
 from headlight.core.cache import Cache
@@ -21,8 +24,6 @@ from headlight.core.errors import ConfigError
 from headlight.core.memory.shape import CachePart, CacheRow, Parts
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
-from jaxtyping import Float, Int
-from torch import Tensor
 
 
 @dataclass(frozen=True)

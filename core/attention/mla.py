@@ -20,6 +20,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.attention.base import Attention, Params, linear, masked_softmax, query_positions
 from headlight.core.attention.mla_steps import absorbed_steps, key_value_steps, query_steps
 from headlight.core.cache import Cache
@@ -27,9 +31,6 @@ from headlight.core.errors import ConfigError, InputError
 from headlight.core.memory.shape import Latent
 from headlight.core.positions.base import Position
 from headlight.core.types import Projections, Step, positions
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional as F
 
 LATENT_EPS = 1e-6
 

@@ -5,8 +5,9 @@ R_t is what the position encoding does at t: RoPE turns, no encoding leaves as i
 
 from __future__ import annotations
 
-from headlight.core.types import Step
 from torch import Tensor
+
+from headlight.core.types import Step
 
 
 def query_steps(h: Tensor, c_q: Tensor | None, q: Tensor, nope: int) -> tuple[Step, ...]:

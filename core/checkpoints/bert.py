@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
 from headlight.core.attention import MHA
 from headlight.core.checkpoints.folder import Shapes, Weights, read_config
 from headlight.core.errors import CheckpointError
 from headlight.core.model import EncoderBlock, Model
 from headlight.core.positions import Learned
 from headlight.core.tokenizer import Tokenizer
-from torch import Tensor
 
 _LAYER_NAMES = {
     "q_proj": "attention.self.query",

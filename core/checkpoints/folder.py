@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from headlight.core.errors import CheckpointError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+
+from headlight.core.errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
 

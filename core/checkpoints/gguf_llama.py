@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from gguf import GGUFReader
 from gguf.quants import dequantize
-from headlight.core.errors import CheckpointError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
 from tokenizers import Tokenizer as Encoder
+
+from headlight.core.errors import CheckpointError
 
 Progress = Callable[[float, str], None]
 KEPT, CHECKSUM = ("config.json", "model.safetensors", "tokenizer.json"), "checksums.json"

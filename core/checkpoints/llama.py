@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA, MQA
 from headlight.core.checkpoints.folder import Config, Shapes, Weights, read_config
 from headlight.core.errors import CheckpointError
 from headlight.core.model import DecoderBlock, Model
 from headlight.core.positions import RoPE
 from headlight.core.tokenizer import Tokenizer
-from torch import Tensor
 
 _LAYER_NAMES = {
     "q_proj": "self_attn.q_proj",

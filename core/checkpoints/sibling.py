@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from headlight.core import ASSETS
 from headlight.core.attention import Attention
 from headlight.core.attention.variants import VARIANTS, VariantRow
@@ -22,7 +24,6 @@ from headlight.core.model import DecoderBlock, Model
 from headlight.core.positions import Position
 from headlight.core.positions.encodings import ENCODINGS, EncodingRow
 from headlight.core.tokenizer import Tokenizer
-from torch import Tensor
 
 FOLDER = ASSETS / "siblings"
 

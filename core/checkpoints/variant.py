@@ -19,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention, Latent
 from headlight.core.attention.base import Params
 from headlight.core.attention.folds import fold_columns, fold_rows
@@ -26,9 +30,6 @@ from headlight.core.checkpoints.folder import Config, Weights, read_config
 from headlight.core.errors import CheckpointError
 from headlight.core.model import Model
 from headlight.core.positions import Position, RoPE
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 FOLDER = Path(__file__).resolve().parents[2] / "assets" / "variants"
 KINDS: Mapping[str, type[Attention]] = {"mha": MHA, "gqa": GQA, "mqa": MQA, "mla": MLA, "latent": Latent}

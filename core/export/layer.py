@@ -7,9 +7,10 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+from safetensors.numpy import save
+
 from headlight.core.export.table import sheet
 from headlight.core.types import Run, Step, Tokens, Trace
-from safetensors.numpy import save
 
 _FIELDS = ("q", "k", "v", "scores", "weights", "mask", "heads")
 

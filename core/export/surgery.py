@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from jaxtyping import Bool, Float
+from safetensors.torch import save
+from torch import Tensor
+
 from headlight.core.export.layer import cell
 from headlight.core.export.table import sheet
 from headlight.core.surgery.base import Conversion, Converted
 from headlight.core.types import Tokens
-from jaxtyping import Bool, Float
-from safetensors.torch import save
-from torch import Tensor
 
 Row = tuple[str, int, int, int, float, bool]
 

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.attention.base import fused_heads, masked_softmax
 from headlight.core.cache import KVCache
 from headlight.core.positions import Position
 from headlight.core.types import Projections, Step, Trace, positions
-from jaxtyping import Bool, Float
-from torch import Tensor
-from torch.nn import functional as F
 
 _SLAB = 256  # query rows at a time where fused attention cannot be used
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from headlight.core.checkpoints.folder import Config, read_config
 from headlight.core.errors import CheckpointError, UnsupportedModelError
 from headlight.core.settings import read as read_settings
-from safetensors import SafetensorError, safe_open
 
 INDEX = "model.safetensors.index.json"
 MAX_JSON_BYTES = 4 * 2**20

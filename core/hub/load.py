@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from headlight.core.checkpoints.folder import Config
 from headlight.core.errors import (
     CheckpointError,
@@ -23,7 +25,6 @@ from headlight.core.hub.captured_call import CapturedCall, CapturedLayer
 from headlight.core.overload import Check, go_on, short_of_memory
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Run, Tokens, Traces
-from torch import Tensor, nn
 
 Progress = Callable[[float, str], None]
 Carrier = Any  # a model of transformers, whose methods torch's types do not know

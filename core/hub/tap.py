@@ -12,9 +12,10 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from headlight.core.errors import UnsupportedModelError
 from headlight.core.hub.captured_call import CapturedCall
-from torch import Tensor, nn
 
 NAME = "headlight"
 Listener = Callable[[nn.Module, CapturedCall], None]

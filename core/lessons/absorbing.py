@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import MLA
 from headlight.core.attention.base import Params, linear
 from headlight.core.attention.mla import mla_of
@@ -21,8 +24,6 @@ from headlight.core.memory.shape import MLADims, of_mla
 from headlight.core.model import Model
 from headlight.core.positions import Position
 from headlight.core.types import Run, Step
-from jaxtyping import Float
-from torch import Tensor
 
 # Form, as in `headlight.core.memory.decode_cost.ways` -> what a decoder that uses it keeps and does.
 FORMS: Mapping[str, str] = {

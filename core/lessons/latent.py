@@ -16,6 +16,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention.base import Params
 from headlight.core.attention.mla import MLA, mla_of
 from headlight.core.checkpoints import sibling
@@ -23,8 +26,6 @@ from headlight.core.errors import CheckpointError, InputError
 from headlight.core.model import Model, run
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Tokens
-from jaxtyping import Float
-from torch import Tensor
 
 _ROW = 240  # tokens of a row that are read; with what the tokenizer adds it stays within a sibling's context
 _AROUND = 6  # tokens of context before a token

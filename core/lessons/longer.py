@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from headlight.core.positions import RoPE
-from headlight.core.positions.scaling import UNSCALED, Dynamic, Linear, Llama3, Scaling, Yarn
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.positions import RoPE
+from headlight.core.positions.scaling import UNSCALED, Dynamic, Linear, Llama3, Scaling, Yarn
 
 
 def scalings(factor: float, original: int) -> Mapping[str, Scaling]:

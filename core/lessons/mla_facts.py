@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from headlight.core.errors import InputError
 from headlight.core.types import Trace
 

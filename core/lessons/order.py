@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
+
 from headlight.core.analysis.word_order import Experiment, reorder, words
 from headlight.core.errors import InputError
 from headlight.core.model import Model, embed, run
 from headlight.core.positions import Position
 from headlight.core.types import Tokens
-from torch import Tensor
 
 ROUNDING = 1e-9  # in float64; what is larger is a difference
 

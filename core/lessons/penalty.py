@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from headlight.core.errors import ConfigError
-from headlight.core.positions import ALiBi
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.errors import ConfigError
+from headlight.core.positions import ALiBi
 
 
 def slopes(n_heads: int) -> Float[Tensor, " n_heads"]:

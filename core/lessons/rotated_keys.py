@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import Attention
 from headlight.core.attention.base import Params
 from headlight.core.errors import InputError
 from headlight.core.positions.base import Position
-from jaxtyping import Float
-from torch import Tensor
 
 
 @torch.inference_mode()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.errors import InputError
 from headlight.core.positions.rope import Layout, RoPE, rotate
 from headlight.core.types import Run
-from jaxtyping import Float, Int
-from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention import MLA
 from headlight.core.attention.base import Attention, Params
 from headlight.core.attention.mla import mla_of
@@ -19,8 +22,6 @@ from headlight.core.errors import InputError
 from headlight.core.model import Model, embed
 from headlight.core.positions import Position
 from headlight.core.types import Projections, Tokens
-from jaxtyping import Float, Int
-from torch import Tensor
 
 Order = Callable[[Projections], Projections]
 

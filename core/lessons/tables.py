@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from headlight.core.errors import InputError
-from headlight.core.positions import RoPE, Sinusoidal
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.errors import InputError
+from headlight.core.positions import RoPE, Sinusoidal
 
 
 def sinusoidal(count: int, d_model: int) -> Float[Tensor, "seq d_model"]:

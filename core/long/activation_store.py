@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-from headlight.core.errors import InputError
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.errors import InputError
 
 
 class ActivationStore:

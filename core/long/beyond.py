@@ -13,15 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.errors import InputError
 from headlight.core.long.reading import Reader
 from headlight.core.model import Model
 from headlight.core.positions import Position, RoPE
 from headlight.core.positions.scaling import UNSCALED, Linear, Scaling, Yarn
 from headlight.core.types import Tokens
-from jaxtyping import Float, Int
-from torch import Tensor
-from torch.nn import functional as F
 
 CHUNK = 256  # tokens whose logits are held at once
 PASSAGE = 128  # tokens that are read twice

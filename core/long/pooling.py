@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from headlight.core.attention.base import Attention
-from headlight.core.errors import InputError
-from headlight.core.types import Projections
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
+
+from headlight.core.attention.base import Attention
+from headlight.core.errors import InputError
+from headlight.core.types import Projections
 
 ROWS = 64  # query rows of a slab
 

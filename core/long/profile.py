@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention.base import Attention
 from headlight.core.errors import InputError
 from headlight.core.long.pooling import ROWS, slabs
 from headlight.core.types import Projections
-from jaxtyping import Float, Int
-from torch import Tensor
 
 LOCAL = 32  # tokens: nearer than this is local
 FAR = 256  # tokens: farther than this, the first tokens left out, is far

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention.base import Params
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.errors import InputError
 from headlight.core.long.activation_store import ActivationStore
 from headlight.core.model import Model, Readable, embed, final_norm
 from headlight.core.types import Projections, Tokens
-from jaxtyping import Float
-from torch import Tensor
 
 CHUNK = 512
 

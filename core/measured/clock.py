@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from statistics import quantiles
 
 import torch
-from headlight.core.errors import ConfigError
 from torch import Tensor
+
+from headlight.core.errors import ConfigError
 
 WARM = 2  # rounds that are not counted: the first ones allocate
 

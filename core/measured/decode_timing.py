@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
+
 from headlight.core.errors import InputError
 from headlight.core.measured.clock import WARM, Times, seconds
 from headlight.core.measured.layers import Step, TimedLayer, filled, random_params, stepper

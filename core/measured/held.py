@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
+
 from headlight.core.decoding import Decoder
 from headlight.core.errors import ConfigError, InputError
 from headlight.core.memory.precision import DTYPES, Precision, precision

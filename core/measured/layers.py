@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
 from headlight.core.attention.base import Params
 from headlight.core.cache import DecodingCache
 from headlight.core.errors import ConfigError, UnknownNameError
 from headlight.core.positions import Position, RoPE
-from torch import Tensor
 
 Step = Callable[[], Tensor]
 _PIECE = 1024  # tokens written into a cache at once

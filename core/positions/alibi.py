@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from headlight.core.positions.base import Position
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from headlight.core.positions.base import Position
 
 
 @dataclass(frozen=True)

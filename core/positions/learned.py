@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headlight.core.errors import InputError
-from headlight.core.positions.base import Position
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from headlight.core.errors import InputError
+from headlight.core.positions.base import Position
 
 
 @dataclass(frozen=True, eq=False)

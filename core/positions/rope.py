@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.errors import ConfigError
 from headlight.core.positions.base import Position
 from headlight.core.positions.scaling import UNSCALED, Scaling
-from jaxtyping import Float, Int
-from torch import Tensor
 
 Layout = Literal["half", "interleaved"]
 

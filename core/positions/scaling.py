@@ -9,9 +9,10 @@ import math
 from dataclasses import dataclass
 
 import torch
-from headlight.core.errors import ConfigError
 from jaxtyping import Float
 from torch import Tensor
+
+from headlight.core.errors import ConfigError
 
 Frequencies = Float[Tensor, " pairs"]
 

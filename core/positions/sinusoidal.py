@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from headlight.core.errors import ConfigError
-from headlight.core.positions.base import Position
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from headlight.core.errors import ConfigError
+from headlight.core.positions.base import Position
 
 
 @dataclass(frozen=True)

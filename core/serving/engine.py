@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
+
 from headlight.core.checkpoints.gguf_llama import Progress
 from headlight.core.decoding import Continuation
 from headlight.core.errors import BusyError, ConfigError, InputError

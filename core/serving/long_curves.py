@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
 from headlight.core.long.beyond import FACTOR, GAPS, PASSAGE, by_position, over_gaps
 from headlight.core.long.profile import Profile, binned, profile, scores, spread, uniform
 from headlight.core.long.reading import Reading

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from headlight.core.errors import BusyError, ComputeError, ConfigError, HeadlightError, OutOfMemoryError, TooLongError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 from prometheus_client.process_collector import ProcessCollector
+
+from headlight.core.errors import BusyError, ComputeError, ConfigError, HeadlightError, OutOfMemoryError, TooLongError
 
 disable_created_metrics()  # a second series for each, which nobody reads
 REGISTRY = CollectorRegistry()

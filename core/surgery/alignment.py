@@ -19,14 +19,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
 from headlight.core.attention import GQA
 from headlight.core.attention.base import Params
 from headlight.core.attention.folds import Folds
 from headlight.core.positions import RoPE
 from headlight.core.surgery.low_rank import FLOOR, square_root
 from headlight.core.surgery.rotary import pairs_of
-from jaxtyping import Complex, Float
-from torch import Tensor
 
 Rows = Float[Tensor, "heads head_dim d_model_1"]
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA, MQA, Attention
 from headlight.core.attention.base import Params
 from headlight.core.errors import InputError
 from headlight.core.positions.base import Position
-from jaxtyping import Float
-from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

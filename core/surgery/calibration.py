@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
 from headlight.core.cache import KVCache
 from headlight.core.model import Model, embed
 from headlight.core.surgery.held_out import Turn
 from headlight.core.types import Tokens
-from jaxtyping import Float
-from torch import Tensor
-from torch.nn import functional as F
 
 
 @torch.inference_mode()

@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from headlight.core import ASSETS
-from headlight.core.errors import InputError
-from headlight.core.model import Model
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
+
+from headlight.core import ASSETS
+from headlight.core.errors import InputError
+from headlight.core.model import Model
 
 TEXTS = ASSETS / "texts"
 Turn = Callable[[], AbstractContextManager[object]]

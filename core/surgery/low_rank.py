@@ -11,12 +11,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import GQA, Attention, Latent
 from headlight.core.attention.base import Params
 from headlight.core.positions.base import Position
 from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
-from jaxtyping import Float
-from torch import Tensor
 
 # The least that a direction of the inputs counts, times the mean: what calibration never showed may still be met.
 FLOOR = 1e-6

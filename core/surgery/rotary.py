@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention import GQA
 from headlight.core.positions import RoPE
 from headlight.core.surgery.base import TrainedLayer
-from jaxtyping import Float, Int
-from torch import Tensor
 
 CHOICES: Mapping[str, str] = {
     "norm": "those that add most to the scores",

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.analysis.compare import jensen_shannon
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
 from headlight.core.model import Model
 from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, heads_of, kept_of
-from jaxtyping import Float
-from torch import Tensor
 
 Moments = Sequence[Float[Tensor, "d_model_1 d_model_1"]]
 

@@ -17,15 +17,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import uvicorn
-from headlight.core.serving import metrics
-from headlight.viz import store
-from headlight.viz.web.uploads import kept
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from app import app
+from headlight.core.serving import metrics
+from headlight.viz import store
+from headlight.viz.web.uploads import kept
 from tests.browser import free_port
 
 NAME, LAYER = "mha-rope", 2

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.decoding import Continuation
 from headlight.core.errors import BusyError
 from headlight.core.serving.bounded import Bounded
@@ -21,7 +23,6 @@ from headlight.viz import store
 from headlight.viz.ui import state as address
 from headlight.viz.ui.visitor import caller, visitor
 from headlight.viz.web.uploads import UploadBounds
-from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "Once upon a time"

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.decoding import Continuation, Decoder, continue_text
 from headlight.core.errors import InputError
 from headlight.core.model import Model
 from headlight.core.types import Tokens
-
-from headlight import load_model, run
 from tests.core.variants import LENGTH, Case, cases, random
 
 

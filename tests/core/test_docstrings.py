@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Decoupled, Latent
 from headlight.core.positions import ALiBi, RoPE, Sinusoidal
 

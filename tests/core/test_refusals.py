@@ -6,6 +6,8 @@ import re
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.analysis.head_scores import survey
 from headlight.core.attention import GQA, MHA, MQA
 from headlight.core.cache import DecodingCache
@@ -25,8 +27,6 @@ from headlight.core.registry import ATTENTION, MODELS, POSITIONS, lookup
 from headlight.core.serving.engine import Engine, Limits
 from headlight.core.settings import read as read_settings
 from headlight.core.tokenizer import Tokenizer
-
-from headlight import load_model, run
 
 
 @pytest.mark.parametrize(

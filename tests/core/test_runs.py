@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention import Attention
 from headlight.core.examples import examples, locate
 from headlight.core.model import Model
 from headlight.core.registry import MODELS
-
-from headlight import load_model, run
 
 
 @pytest.fixture(params=["minilm", "smollm2"])

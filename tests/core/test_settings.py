@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from headlight.core import settings
 from headlight.core.errors import ConfigError
 from headlight.core.settings import FILE, SECTIONS, SHORT, Settings, read

@@ -6,11 +6,12 @@ import re
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
 from headlight.core.errors import InputError
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Tokens
-from hypothesis import given, reject
-from hypothesis import strategies as st
 
 AWKWARD = st.sampled_from(
     ["\ud800", "\udfff", "\ud83e", "\udd8a", "\x00", "\x1b", "\x7f", "\ufeff", "\u200b", "\u200d", "\u202e", "\u2066",

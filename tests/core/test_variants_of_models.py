@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention import GQA, MHA, MLA, MQA, Latent
 from headlight.core.attention.folds import fold_columns, fold_rows
 from headlight.core.checkpoints import variant
 from headlight.core.errors import CheckpointError
 from headlight.core.positions import ALiBi, RoPE
-
-from headlight import load_model, run
 from training import files
 
 SHIPPED = sorted(path.parent for path in variant.FOLDER.glob("*/model.safetensors"))

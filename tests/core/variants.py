@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from headlight.core.attention import MLA, Attention, Decoupled
 from headlight.core.attention.base import Params
 from headlight.core.cache import KVCache
@@ -16,7 +18,6 @@ from headlight.core.positions import ALiBi, Learned, Position, RoPE, Sinusoidal
 from headlight.core.positions.scaling import Yarn
 from headlight.core.registry import ATTENTION
 from headlight.core.types import Projections, Trace
-from torch import Tensor
 
 # Distinct sizes, none a product or a neighbour of another, so that no two axes can be taken for each other. A variant
 # takes those of its fields from here.

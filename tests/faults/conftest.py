@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from headlight.core.checkpoints import pretrained
 
+from headlight.core.checkpoints import pretrained
 from tests.core.checkpoints import tiny_llama
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest, local_script_runner
+
 from headlight.core.attention import MHA
 from headlight.core.long.job import Job
 from headlight.core.measured.decode_timing import Measurement, Timing
 from headlight.core.measured.layers import TimedLayer
 from headlight.core.positions import Position
 from headlight.core.serving.engine import Engine
-from streamlit.testing.v1 import AppTest, local_script_runner
 
 ROOT = Path(__file__).resolve().parents[2]
 YEAR = 365 * 86_400.0

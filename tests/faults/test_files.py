@@ -11,12 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.checkpoints import gguf_llama, packages, pretrained
 from headlight.core.errors import CheckpointError, InputError
 from headlight.core.long.activation_store import ActivationStore
 from headlight.viz import store
-
-from headlight import load_model, run
 from tests.faults.conftest import temporary_folders
 
 ROOT = Path(__file__).resolve().parents[2]

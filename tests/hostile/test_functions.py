@@ -16,6 +16,9 @@ from urllib.parse import parse_qs, urlencode
 
 import pytest
 import torch
+from safetensors.torch import save
+from streamlit.runtime.state.query_params import sanitize_query_string
+
 from headlight.core.checkpoints.folder import Weights, read_config
 from headlight.core.errors import HeadlightError, InputError
 from headlight.core.long import document
@@ -35,9 +38,6 @@ from headlight.viz.pages.surgery.choices import SurgeryChoices
 from headlight.viz.pages.watch.choices import WatchChoices
 from headlight.viz.text import labels, markdown_text, plotly_text, visible
 from headlight.viz.ui.link import Choices
-from safetensors.torch import save
-from streamlit.runtime.state.query_params import sanitize_query_string
-
 from tests.hostile import making
 from tests.hostile.making import TIMES
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.checkpoints.pretrained import smollm2_folder
 from headlight.core.errors import InputError, UnsupportedModelError
 from headlight.core.hub.load import load
-
-from headlight import load_model, run
 from tests.hub.checkpoints import READ, REFUSED, TEXT, write
 
 CPU = torch.device("cpu")

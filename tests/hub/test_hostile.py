@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from headlight.core.errors import (
     CheckpointError,
     HeadlightError,
@@ -20,8 +22,6 @@ from headlight.core.errors import (
 from headlight.core.hub.load import load
 from headlight.core.loading import load_model
 from headlight.core.serving.engine import Engine
-from safetensors.torch import load_file, save_file
-
 from tests.hub.checkpoints import READ, TEXT, write
 
 CPU = torch.device("cpu")

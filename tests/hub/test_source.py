@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
-from headlight.core.errors import MissingModelError, UnsupportedModelError
-from headlight.core.hub.source import locate
 from huggingface_hub import HfApi, constants
 
 from headlight import load_model, run
+from headlight.core.errors import MissingModelError, UnsupportedModelError
+from headlight.core.hub.source import locate
 from tests.hub.checkpoints import READ, TEXT, write
 
 REVISION = "0" * 40

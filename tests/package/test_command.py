@@ -7,12 +7,12 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from headlight.core import TOP
-from headlight.core.checkpoints import packages
-from headlight.core.registry import MODELS
 
 import headlight
 from headlight.command import main, pins
+from headlight.core import TOP
+from headlight.core.checkpoints import packages
+from headlight.core.registry import MODELS
 
 
 @pytest.fixture

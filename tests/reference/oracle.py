@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from headlight.core.types import Run
 from torch import Tensor
 from transformers import PreTrainedModel
+
+from headlight.core.types import Run
 
 TEXTS = (
     "The animal didn't cross the street, because it was too tired.",

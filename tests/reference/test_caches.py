@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 import transformers as t
+
 from headlight.core.memory.config.hf_config import read_config
 from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.shape import CacheShape
 from headlight.core.memory.sizes import bytes_at
-
 from tests.reference.caches import CONFIGS
 
 TOKENS, STEPS = 29, 3

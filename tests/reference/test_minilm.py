@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from headlight.core.checkpoints.packages import find_file
-from headlight.core.checkpoints.pretrained import MINILM_PACKAGE
 from transformers import BertModel
 
 from headlight import load_model, run
+from headlight.core.checkpoints.packages import find_file
+from headlight.core.checkpoints.pretrained import MINILM_PACKAGE
 from tests.reference.float64 import float64_oracle
 from tests.reference.oracle import (
     FLOAT32_RELATIVE,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from headlight.core.checkpoints import pretrained
-from headlight.core.checkpoints.gguf_llama import convert
-from headlight.core.checkpoints.packages import find_file
-from headlight.core.model import rms_norm
 from transformers import AutoConfig, LlamaForCausalLM
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from headlight import load_model, run
+from headlight.core.checkpoints import pretrained
+from headlight.core.checkpoints.gguf_llama import convert
+from headlight.core.checkpoints.packages import find_file
+from headlight.core.model import rms_norm
 from tests.reference.float64 import float64_oracle
 from tests.reference.oracle import (
     DEEP_WEIGHTS,

@@ -6,9 +6,10 @@ from itertools import groupby
 from unicodedata import category
 
 import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
 from headlight.core.checkpoints import pretrained
 from headlight.core.checkpoints.packages import find_file
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 TEXTS = (
     "The animal didn't cross the street, because it was too tired.",

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+from headlight import load_model, run
 from headlight.core.attention import GQA, MLA
 from headlight.core.checkpoints import variant
 from headlight.core.model import Model
@@ -16,10 +20,6 @@ from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.conversions.to_mla import mla_model
 from headlight.core.surgery.held_out import held_out
 from headlight.core.surgery.whole import convert_model
-from torch import Tensor
-from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
-
-from headlight import load_model, run
 from tests.reference.oracle import DEEP_WEIGHTS, TEXTS, apart, apart_relative, ask, weights_of
 
 SHIPPED = sorted(path.parent for path in variant.FOLDER.glob("smollm2-*/model.safetensors"))

@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
+
 from headlight.core.checkpoints import sibling
 from headlight.core.errors import UnknownNameError
 from headlight.core.model import run
@@ -15,8 +17,6 @@ from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.healed import FOLDER, healed
 from headlight.core.surgery.held_out import calibration
 from headlight.core.surgery.whole import convert_model
-from torch.nn import functional as F
-
 from training import heal, loop, model
 from training.loop import Machine
 from training.measures.heads import opened

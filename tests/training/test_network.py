@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import safetensors.torch
 import torch
+from torch.nn import functional as F
+
 from headlight.core.attention import MLA
 from headlight.core.checkpoints import sibling
 from headlight.core.model import run
-from torch.nn import functional as F
-
 from training import model
 from training.measures.heads import opened
 from training.presets import PRESETS, Sibling, siblings

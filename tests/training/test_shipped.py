@@ -6,10 +6,10 @@ import json
 
 import pytest
 import torch
-from headlight.core.checkpoints import sibling
-from headlight.core.model import run
 from torch.nn import functional as F
 
+from headlight.core.checkpoints import sibling
+from headlight.core.model import run
 from training.evaluate import ROOT
 from training.measures.heads import opened
 from training.presets import PRESETS, siblings

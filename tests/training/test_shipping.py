@@ -6,10 +6,10 @@ import json
 
 import pytest
 import torch
+
 from headlight.core.checkpoints import sibling
 from headlight.core.errors import CheckpointError
 from headlight.core.model import run
-
 from training import evaluate
 from training.presets import PRESETS, siblings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import safetensors.torch
 import torch
-from headlight.core.errors import TrainingError
 
+from headlight.core.errors import TrainingError
 from tests.training.texts import TrainingFolder
 from training import loop
 from training.loop import Machine, State

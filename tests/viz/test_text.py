@@ -7,10 +7,10 @@ import re
 import unicodedata
 
 import pytest
-from headlight.viz.text import label_room, labels, plotly_text, shorten, shorten_label, visible
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headlight.viz.text import label_room, labels, plotly_text, shorten, shorten_label, visible
 from tests.viz.texts import HOSTILE
 
 anything = st.text(max_size=40) | st.sampled_from(HOSTILE) | st.text("<>&$;abr/=#36 \n", max_size=30)

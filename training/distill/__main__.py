@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from headlight.core.checkpoints import variant
 from headlight.core.errors import HeadlightError, TrainingError
 from headlight.core.model import Model
 from headlight.core.registry import MODELS, lookup
 from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.held_out import calibration
-
 from training import files
 from training.distill import loop, reading, ship
 from training.distill.loop import Run, State

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from headlight.core.checkpoints.variant import assembled, layer_tensors
 from headlight.core.errors import TrainingError
 from headlight.core.model import Model
-from torch import Tensor
-
 from training import files
 from training.distill.objectives import attention_outputs, divergence, token_states
 from training.distill.passes import hidden
@@ -123,9 +122,7 @@ def save(run: Run, state: State, path: Path) -> None:
         "tokens": state.tokens,
         "seconds": state.seconds,
     }
-    buffer = io.BytesIO()
-    torch.save(held, buffer)
-    files.write(path, buffer.getvalue())
+    files.write_tensors(path, held)
 
 
 def resume(run: Run, path: Path) -> State:
@@ -205,7 +202,5 @@ def remembered(run: Run, ids: Tensor) -> Tensor:
         states: Tensor = torch.load(path, weights_only=True)
     else:
         states = hidden(run.teacher, ids, run.teacher.layers).half()
-        buffer = io.BytesIO()
-        torch.save(states, buffer)
-        files.write(path, buffer.getvalue())
+        files.write_tensors(path, states)
     return states.float()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from headlight.core.attention.base import Params
-from headlight.core.model import Model
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from headlight.core.attention.base import Params
+from headlight.core.model import Model
 from training.distill import passes
 from training.model import attend
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from headlight.core.attention.base import Params
-from headlight.core.model import Model, embedding_norm, final_norm
-from headlight.core.types import positions
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from headlight.core.attention.base import Params
+from headlight.core.model import Model, embedding_norm, final_norm
+from headlight.core.types import positions
 from training.model import attend
 
 Stream = Float[Tensor, "batch seq d_model"]

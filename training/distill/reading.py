@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from headlight.core.errors import TrainingError
-from headlight.core.model import Model
-from headlight.core.surgery.held_out import held_out, held_out_news
 from jaxtyping import Int
 from torch import Tensor
 
+from headlight.core.errors import TrainingError
+from headlight.core.model import Model
+from headlight.core.surgery.held_out import held_out, held_out_news
 from training.text import corpus
 
 CHUNK = 1600  # characters of a chunk of the corpus at least; it begins and ends with a line

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headlight.core.errors import UnknownNameError
-
 from training.distill import starts
 from training.distill.starts import Starter
 

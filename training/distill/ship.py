@@ -12,11 +12,11 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from torch import Tensor
+
 from headlight.core.checkpoints import variant
 from headlight.core.model import Model
 from headlight.core.surgery.held_out import Evaluation, held_out, held_out_news
-from torch import Tensor
-
 from training import files
 from training.distill.loop import BETAS, CLIP, FLOOR, UP, Run, State
 from training.loop import Machine

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from headlight.core.attention import Attention
 from headlight.core.model import Model
 from headlight.core.positions import Position
@@ -14,7 +16,6 @@ from headlight.core.surgery.base import with_kv_heads
 from headlight.core.surgery.conversions.aligned import merge
 from headlight.core.surgery.conversions.to_mla import as_mla, encoding, rope_of, sizes
 from headlight.core.surgery.whole import Moments, layer_of
-from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
+
 from headlight.core.analysis.head_scores import survey
 from headlight.core.model import Model, run
 from headlight.core.types import Run, Tokens
-from jaxtyping import Float
-
 from training.text.tokens import START
 
 Scores = Float[torch.Tensor, "n_layers n_heads"]

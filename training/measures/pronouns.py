@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
+
 from headlight.core.errors import TrainingError
 from headlight.core.model import Model, run
 from headlight.core.types import Run, Tokens
-from jaxtyping import Bool
-from torch import Tensor
 
 Span = tuple[int, int]
 CHANCE = 0.5

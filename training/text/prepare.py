@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from headlight.core.errors import TrainingError
 from jaxtyping import UInt8
 from tokenizers import Tokenizer
 
+from headlight.core.errors import TrainingError
 from training import files
 from training.presets import Preset
 from training.text import corpus, tokens

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from headlight.core.errors import TrainingError
 from jaxtyping import Int, UInt8, UInt16
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
+from headlight.core.errors import TrainingError
 from training.text.corpus import SEPARATOR, Corpus
 
 START = 0  # id of SEPARATOR: it ends documents, and opens every row and every text

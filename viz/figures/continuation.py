@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.decoding import Next
 from headlight.viz.text import label_room, plotly_text, shorten_label
 from headlight.viz.theme import LIGHT, Theme

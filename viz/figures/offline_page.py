@@ -6,6 +6,7 @@ import html
 from string import Template
 
 import plotly.graph_objects as go
+
 from headlight.core.types import Run
 from headlight.viz.text import visible
 

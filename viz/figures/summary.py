@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from headlight.core.types import Run
 from headlight.viz.text import shorten, visible
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from headlight.core.long.pooling import Pooled, Region, pool
 from headlight.core.long.reading import Reading
 from headlight.core.serving.readings import ReadingStore

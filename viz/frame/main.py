@@ -1,6 +1,7 @@
 """The frame around every page: title, style, navigation. The script that app.py serves."""
 
 import streamlit as st
+
 from headlight.core import ASSETS
 from headlight.core.errors import OutOfMemoryError
 from headlight.core.overload import with_room

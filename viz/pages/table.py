@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+
 from headlight.viz.pages.about import page as about
 from headlight.viz.pages.cache import page as cache
 from headlight.viz.pages.compare import page as compare

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+
 from headlight.viz import store
 
 CELL = 14  # characters of a number in a CSV file, at most

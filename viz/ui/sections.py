@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.overload import with_room
 from headlight.core.serving import metrics

@@ -15,8 +15,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 import streamlit as st
-from headlight.viz.ui.link import Choices, partial_link
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+from headlight.viz.ui.link import Choices, partial_link
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator

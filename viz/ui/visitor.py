@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit.runtime import exists, get_instance
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
 from headlight.core.errors import HeadlightError, OverloadError
 from headlight.core.serving.turns import APP, Caller
 from headlight.viz.text import markdown_text
-from streamlit.runtime import exists, get_instance
-from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 _IN = "visitor:in"  # session: that this one was let in
 

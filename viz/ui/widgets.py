@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
+
 from headlight.viz.components.chart import chart
 from headlight.viz.ui.downloads import notebook
 from headlight.viz.ui.state import PageState

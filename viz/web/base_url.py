@@ -7,8 +7,9 @@ import re
 from urllib.parse import urlsplit
 
 import streamlit as st
-from headlight.core.errors import ConfigError
 from starlette.requests import Request
+
+from headlight.core.errors import ConfigError
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.\-]*)|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 

@@ -10,9 +10,10 @@ from html import escape
 from pathlib import Path
 
 import streamlit
-from headlight.viz.web.base_url import address_of, base_path
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+
+from headlight.viz.web.base_url import address_of, base_path
 
 PICTURE = "headlight/preview.png"
 PICTURE_SIZE = 1200, 630  # what most places that show previews ask for

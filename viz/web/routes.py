@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import plotly
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
 from headlight.core import ASSETS
 from headlight.viz.components.parts import scripts
 from headlight.viz.web.base_url import base_path
 from headlight.viz.web.preview import PICTURE, TOLD, front
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.routing import Route
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 PREVIEW = ASSETS / "preview.png"

@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from headlight.core.errors import ConfigError
 from headlight.core.serving import metrics
 from headlight.viz.web.base_url import base_path
 from headlight.viz.web.preview import inline_scripts
-from starlette.datastructures import MutableHeaders
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # An API to drive the app by program, and Streamlit's own counters, which walk through every session when they are asked for.
 CLOSED = ("/_stcore/agent", "/_stcore/metrics")

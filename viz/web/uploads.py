@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headlight.core.settings import Uploads
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.runtime import exists, get_instance
+
+from headlight.core.settings import Uploads
 
 _PLACE = "/_stcore/upload_file/"
 

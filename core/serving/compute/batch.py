@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
 from headlight.core.attention import Attention
 from headlight.core.attention.base import Params, fused_heads, linear
 from headlight.core.cache import KVCache
 from headlight.core.model import Model, embedding_norm, final_norm
 from headlight.core.serving.compute.flat import Plan, flatten, unflatten
 from headlight.core.types import Run, Tokens, Traces, positions
-from jaxtyping import Float, Int
-from torch import Tensor
 
 Kept = dict[int, tuple[Plan, tuple[Tensor, ...]]]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
 from headlight.core.cache import KVCache
 from headlight.core.positions import Position
 from headlight.core.types import Projections, Step, positions
-from torch import Tensor
 
 Plan = dict[str, Any]  # which tensor of the list stands where, and what is no tensor; plain enough for JSON
 

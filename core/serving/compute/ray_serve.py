@@ -14,12 +14,13 @@ import sys
 import threading
 from typing import Annotated, Any
 
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from headlight.core.errors import HeadlightError, InputError, MissingModelError
 from headlight.core.serving.compute.served import REFUSED
 from headlight.core.serving.compute.wire import pack_error
 from headlight.core.serving.compute.worker import Question, Worker
 from headlight.core.settings import from_environment, must
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAME = "headlight"
 

@@ -16,6 +16,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from jaxtyping import Float
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from torch import Tensor
+
 from headlight.core.decoding import Decoder
 from headlight.core.errors import ComputeError, ConfigError, HeadlightError, InputError
 from headlight.core.model import Model, Readable
@@ -23,9 +27,6 @@ from headlight.core.overload import Check, go_on
 from headlight.core.serving.compute.wire import unpack, unpack_error, unpack_run
 from headlight.core.settings import from_environment, must
 from headlight.core.types import Run, Tokens
-from jaxtyping import Float
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from torch import Tensor
 
 REFUSED = 422  # the status of an error of headlight.core.errors
 _PATIENCE, _LONGEST, _LOOK, _MOST_IDLE = 20.0, 120.0, 0.05, 32

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
 from headlight.core.errors import ComputeError, HeadlightError
 from headlight.core.model import Model
 from headlight.core.serving.compute.flat import flatten, unflatten
 from headlight.core.types import Run, Tokens, Traces
-from safetensors.torch import load, save
-from torch import Tensor
 
 _LENGTH = struct.Struct("<Q")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+
 from headlight.core.decoding import Decoder
 from headlight.core.errors import HeadlightError, InputError
 from headlight.core.model import Model, Readable, run

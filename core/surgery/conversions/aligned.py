@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from headlight.core.attention import Attention
 from headlight.core.attention.folds import fold_columns, fold_rows
 from headlight.core.positions import RoPE
@@ -26,7 +28,6 @@ from headlight.core.surgery.alignment import (
 from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.conversions.fewer_heads import FewerHeads
 from headlight.core.surgery.low_rank import as_trained
-from torch import Tensor
 
 
 class Aligned(FewerHeads):

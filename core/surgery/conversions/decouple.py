@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
+
 from headlight.core.attention import GQA, Attention, Decoupled
 from headlight.core.errors import ConfigError
 from headlight.core.positions import RoPE
@@ -19,8 +22,6 @@ from headlight.core.positions.base import Position
 from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer
 from headlight.core.surgery.low_rank import as_trained, directions, keys_and_values, square_root
 from headlight.core.surgery.rotary import CHOICES, chosen_dims
-from jaxtyping import Int
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from jaxtyping import Float
+from torch import Tensor
+
 from headlight.core.attention import GQA, Attention
 from headlight.core.positions.base import Position
 from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, divisors, heads_of, with_kv_heads
-from jaxtyping import Float
-from torch import Tensor
 
 Grouped = Float[Tensor, "n_kv_heads group head_dim in_dim"]
 Kept = Float[Tensor, "n_kv_heads head_dim in_dim"]

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 
 import torch
+
 from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 

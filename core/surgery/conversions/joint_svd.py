@@ -7,9 +7,10 @@ Palu (Chang et al. 2024, arXiv 2407.21118): exact at full rank, but nothing can 
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import LowRank
-from torch import Tensor
 
 
 class JointSVD(LowRank):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+
 from headlight.core.surgery.conversions.fewer_heads import Grouped, Kept, Picked
 
 

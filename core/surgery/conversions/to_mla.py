@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
 from headlight.core.attention import GQA, MLA
 from headlight.core.attention.folds import fold_rows
 from headlight.core.errors import InputError
@@ -26,8 +29,6 @@ from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import as_trained, square_root
 from headlight.core.surgery.rotary import pairs_of
 from headlight.core.surgery.whole import Moments, layer_of
-from torch import Tensor
-from torch.nn.functional import pad
 
 STEADY = 6.0  # the constant dimension beside the root of the summed squares of all others
 

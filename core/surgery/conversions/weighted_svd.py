@@ -7,9 +7,10 @@ the eigenvectors', which also exists where the moment is singular and gives the 
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from headlight.core.surgery.base import TrainedLayer
 from headlight.core.surgery.low_rank import LowRank, square_root
-from torch import Tensor
 
 
 class WeightedSVD(LowRank):

@@ -6,6 +6,10 @@ import math
 
 import pytest
 import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from headlight import run
 from headlight.core.analysis.compare import (
     CommonView,
     best_match,
@@ -19,10 +23,6 @@ from headlight.core.analysis.compare import (
 )
 from headlight.core.errors import InputError
 from headlight.core.types import Run, Tokens
-from hypothesis import assume, given
-from hypothesis import strategies as st
-
-from headlight import run
 from tests.core.checkpoints.tiny_sibling import tiny_sibling
 
 LINE = "Tom didn't see the 🦊, but Anna's dogs did."

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from headlight.core.analysis.head_scores import MEASURES, ranked, survey
-from headlight.core.types import Run
 
 from headlight import run
+from headlight.core.analysis.head_scores import MEASURES, ranked, survey
+from headlight.core.types import Run
 
 KEY = 2
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+
 from headlight.core.analysis import sibling_quality as quality
 from headlight.core.checkpoints import sibling
 from headlight.core.errors import CheckpointError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from headlight.core.analysis.word_order import both_ways, rearrange, reorder, shuffled, words
-from headlight.core.errors import InputError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headlight import run
+from headlight.core.analysis.word_order import both_ways, rearrange, reorder, shuffled, words
+from headlight.core.errors import InputError
 from tests.core.checkpoints.tiny_sibling import tiny_sibling
 
 LINE = "cross the street, street the cross, please don't"

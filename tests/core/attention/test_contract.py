@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+
 from headlight.core.attention import GQA
 from headlight.core.cache import KVCache
 from headlight.core.positions import Position
 from headlight.core.registry import ATTENTION, POSITIONS
-
 from tests.core.variants import ENCODINGS, LENGTH, SIZES, build, cases, on_random, random
 
 CHUNKS = (5, 1, 4, 3)  # how a text may arrive: several tokens at once, or one

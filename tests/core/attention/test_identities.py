@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
+
 from headlight.core.attention import GQA, MHA, MQA
 from headlight.core.cache import KVCache
 from headlight.core.positions import Position, RoPE
 from headlight.core.registry import ATTENTION
-from torch.nn import functional as F
-
 from tests.core.variants import LENGTH, SIZES, build, cases, on_random, rotary_width
 
 N, G, D = SIZES["n_heads"], SIZES["n_kv_heads"], SIZES["head_dim"]

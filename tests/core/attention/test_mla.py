@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from headlight.core.attention import MLA
 from headlight.core.cache import DecodingCache
 from headlight.core.errors import ConfigError
 from headlight.core.lessons.shift import LayerInput, after_up_projection, before_up_projection, changes
 from headlight.core.positions import ALiBi, Position, RoPE
 from headlight.core.positions.scaling import Yarn
-
 from tests.core.variants import LENGTH, SIZES, build, on_random, random
 
 R = SIZES["qk_rope_head_dim"]

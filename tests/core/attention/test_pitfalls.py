@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.model import DecoderBlock, EncoderBlock
 from headlight.core.positions import ALiBi, Position, RoPE
 from headlight.core.positions.scaling import Yarn
 from headlight.core.registry import ATTENTION
-from torch import Tensor
-from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-
 from tests.core.attention.windows import windowed
 from tests.core.variants import ENCODINGS, LENGTH, SIZES, Case, build, on_random, random, rotary_width
 

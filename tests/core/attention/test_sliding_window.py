@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import run
 from headlight.core.attention import GQA, MLA
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.decoding import Decoder
 from headlight.core.model import Model
 from headlight.core.positions import ALiBi, Position, RoPE
-
-from headlight import run
 from tests.core.attention.windows import windowed
 from tests.core.variants import LENGTH, SIZES, Case, build, cases, on_random, random
 from tests.threads import one_thread

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from headlight.core.attention import Attention
 from torch import Tensor
+
+from headlight.core.attention import Attention
 
 
 def windowed(attention: Attention, width: int) -> Attention:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
+
+from headlight import load_model, run
 from headlight.core.checkpoints import bert, llama, pretrained
 from headlight.core.checkpoints.folder import Weights, read_config
 from headlight.core.checkpoints.packages import find_file, installed
 from headlight.core.errors import CheckpointError, MissingModelError
-from safetensors.numpy import load_file, save_file
-
-from headlight import load_model, run
 from tests.core.checkpoints import tiny_llama
 
 CPU = torch.device("cpu")

@@ -10,14 +10,14 @@ import pytest
 import torch
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize, quantize
+from safetensors.numpy import load_file
+
+from headlight import run
 from headlight.core.checkpoints import llama
 from headlight.core.checkpoints.folder import Weights
 from headlight.core.checkpoints.gguf_llama import convert
 from headlight.core.errors import CheckpointError
 from headlight.core.model import Model
-from safetensors.numpy import load_file
-
-from headlight import run
 from tests.core.checkpoints import tiny_llama
 from tests.core.checkpoints.tiny_llama import HEAD_DIM, N_HEADS, N_KV_HEADS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from headlight.core.checkpoints import sibling
 from headlight.core.checkpoints.folder import Config
 from headlight.core.model import DecoderBlock, Model

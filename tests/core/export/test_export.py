@@ -8,13 +8,13 @@ import json
 
 import numpy as np
 import pytest
-from headlight.core.errors import InputError
-from headlight.core.export.layer import step_to_csv, steps_to_safetensors, to_csv, to_npz, to_safetensors
-from headlight.core.types import Run
 from safetensors import safe_open
 from safetensors.numpy import load
 
 from headlight import run
+from headlight.core.errors import InputError
+from headlight.core.export.layer import step_to_csv, steps_to_safetensors, to_csv, to_npz, to_safetensors
+from headlight.core.types import Run
 
 ARRAYS = ("q", "k", "v", "scores", "weights", "mask", "heads")
 LAYER, HEAD = 3, 2

@@ -8,13 +8,13 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load
+
 from headlight.core.attention import Decoupled
 from headlight.core.export.surgery import curve_csv, layer_safetensors, weights_csv
 from headlight.core.surgery import Decouple
 from headlight.core.types import Tokens
-from safetensors import safe_open
-from safetensors.torch import load
-
 from tests.core.surgery.layers import inputs, layer, out
 
 

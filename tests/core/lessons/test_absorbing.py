@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention import GQA, MLA
 from headlight.core.errors import ConfigError, InputError
 from headlight.core.lessons import absorbing
 from headlight.core.lessons.absorbing import LatentLayer, costs, decoders, differences, layer_of
 from headlight.core.lessons.mla_facts import facts
 from headlight.core.positions import Position, RoPE
-
-from headlight import load_model, run
 from tests.core.variants import LENGTH, SIZES, build, on_random
 
 R, N = SIZES["qk_rope_head_dim"], SIZES["n_heads"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention import MLA
 from headlight.core.checkpoints import sibling
 from headlight.core.errors import CheckpointError, InputError
 from headlight.core.lessons import latent
 from headlight.core.lessons.latent import components, needed, responses
-
-from headlight import load_model, run
 from tests.core.variants import random
 
 ATTENTION = MLA(d_model=13, n_heads=2, kv_lora_rank=3, qk_nope_head_dim=2, qk_rope_head_dim=2, v_head_dim=1)

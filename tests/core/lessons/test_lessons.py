@@ -7,6 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from headlight import run
 from headlight.core.analysis.word_order import both_ways
 from headlight.core.attention import MLA
 from headlight.core.errors import ConfigError, InputError
@@ -14,11 +19,6 @@ from headlight.core.lessons import longer, order, penalty, rotation, shift, tabl
 from headlight.core.model import Model
 from headlight.core.positions import ALiBi, RoPE
 from headlight.core.positions.scaling import Dynamic, Yarn
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
-
-from headlight import run
 from tests.core.checkpoints.tiny_sibling import tiny_sibling
 
 TEXT = "the old dog saw the young cat"

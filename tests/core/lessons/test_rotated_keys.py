@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from headlight.core.lessons.rotated_keys import how_far, multiplications
 from headlight.core.surgery import JointSVD
-
 from tests.core.surgery.layers import HEAD_DIM, N_HEADS, layer
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from headlight.core.errors import InputError
-from headlight.core.long import document
-from headlight.core.long.document import MOST_BYTES, cut, decode, long_texts
-from headlight.core.model import Model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headlight import load_model
+from headlight.core.errors import InputError
+from headlight.core.long import document
+from headlight.core.long.document import MOST_BYTES, cut, decode, long_texts
+from headlight.core.model import Model
 
 WORDS = "Grüße, „schöne“ Welt – naïve café\n" * 3
 

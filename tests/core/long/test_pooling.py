@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
+
 from headlight.core.attention import GQA, MHA
 from headlight.core.cache import KVCache
 from headlight.core.errors import InputError
@@ -13,8 +15,6 @@ from headlight.core.long import pooling
 from headlight.core.long.pooling import Pooled, Region, pool
 from headlight.core.positions import RoPE
 from headlight.core.types import Projections
-from torch import Tensor
-
 from tests.core.attention.windows import windowed
 from tests.core.variants import LENGTH, Case, cases, random, weights_for
 

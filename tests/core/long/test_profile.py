@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.errors import InputError
 from headlight.core.long import beyond
 from headlight.core.long.beyond import Gap, by_position, losses, over_gaps, scaled
 from headlight.core.long.profile import FAR, LOCAL, SCORES, SINKS, binned, profile, scores, spread, uniform
 from headlight.core.positions import RoPE
 from headlight.core.positions.scaling import Linear, Yarn
-
-from headlight import load_model, run
 from tests.core.attention.windows import windowed
 from tests.core.long.test_pooling import long_layer
 

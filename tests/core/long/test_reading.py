@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.errors import ConfigError, InputError
 from headlight.core.long import job as jobs
 from headlight.core.long import reading as readings
@@ -18,8 +20,6 @@ from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.core.serving.engine import Engine, Limits
 from headlight.core.settings import read as read_settings
-
-from headlight import load_model, run
 
 TEXT = "The old dog saw the young cat, and the cat saw the dog; then it rained all day long. " * 11
 HERE = [name for name, row in SIBLINGS.items() if row.installed]

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
+
 from headlight.core.attention import MHA, Decoupled, Latent
 from headlight.core.cache import DecodingCache
 from headlight.core.checkpoints import sibling
@@ -24,8 +26,6 @@ from headlight.core.surgery.base import Conversion
 from headlight.core.surgery.healed import FOLDER
 from headlight.core.surgery.methods import convertible
 from headlight.core.surgery.whole import convert_model
-from torch import Tensor
-
 from tests.core.checkpoints.tiny_sibling import tiny_sibling
 from tests.core.variants import LENGTH, build, cases, on_random, rotary_width
 

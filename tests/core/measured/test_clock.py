@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+
 from headlight.core.errors import ConfigError
 from headlight.core.measured.clock import WARM, Times, alternate
 

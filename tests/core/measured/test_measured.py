@@ -6,6 +6,8 @@ import threading
 
 import pytest
 import torch
+
+from headlight import load_model
 from headlight.core.attention import GQA
 from headlight.core.errors import ConfigError, InputError, UnknownNameError
 from headlight.core.export.table import rows_to_csv
@@ -15,8 +17,6 @@ from headlight.core.measured.layers import SIZES, TimedLayer, filled, of_size, r
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS
 from headlight.core.serving.engine import Engine
-
-from headlight import load_model
 
 THERE = [name for name, row in SIBLINGS.items() if row.installed]
 SMALL = SIZES["sibling"]

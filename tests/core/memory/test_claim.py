@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from headlight.core.memory.claim import AFTER, BEFORE, PUBLISHED, fewer_numbers, less, steps
 from headlight.core.memory.published import published
 from headlight.core.memory.shape import of_heads

@@ -6,6 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention
 from headlight.core.cache import DecodingCache
 from headlight.core.errors import ConfigError, UnknownNameError
@@ -14,10 +19,6 @@ from headlight.core.memory.hardware import card, cards
 from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.shape import CacheShape, MLADims, of_heads, of_mla
 from headlight.core.positions import RoPE
-from hypothesis import given
-from hypothesis import strategies as st
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 V3 = replace(of_mla(61, 128, MLADims(512, 128, 64, 128, q_lora_rank=1536)), d_model=7168)
 # Sizes for counting: all different, and a rotated part beside the plain one. Both layouts of MLA's queries.

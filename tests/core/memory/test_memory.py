@@ -7,6 +7,9 @@ import math
 from fractions import Fraction
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headlight.core.errors import CheckpointError, ConfigError, UnknownNameError
 from headlight.core.memory import bounds as checks
 from headlight.core.memory.config.wording import binary, decimal, exact, formula
@@ -22,8 +25,6 @@ from headlight.core.memory.sizes import (
     reserved_bytes_at,
 )
 from headlight.core.memory.variants import as_mha, as_mla, mla_forms, with_kv_heads
-from hypothesis import given
-from hypothesis import strategies as st
 
 CATALOGUE = published()
 BF16, Q8_0 = PRECISIONS["bf16"], PRECISIONS["q8_0"]

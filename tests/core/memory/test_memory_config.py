@@ -6,6 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from headlight.core.errors import ConfigError, HeadlightError, InputError, UnsupportedModelError
 from headlight.core.memory.config import config_file
 from headlight.core.memory.config.hf_config import ParsedConfig, read_config
@@ -14,8 +17,6 @@ from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.published import published
 from headlight.core.memory.shape import Heads, Latent, MLADims
 from headlight.core.memory.sizes import bytes_at, bytes_per_token, growing_bytes_per_token
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 CATALOGUE = published()
 LLAMA: dict[str, Any] = {

@@ -7,6 +7,9 @@ import io
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headlight.core.errors import ConfigError, HeadlightError, InputError
 from headlight.core.export.cache_sizes import curves_to_csv, to_csv
 from headlight.core.memory.config.form import Odd, of_form
@@ -17,8 +20,6 @@ from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.published import published
 from headlight.core.memory.shape import CacheShape, Heads, Latent, LayerGroup, MLADims
 from headlight.core.memory.sizes import bytes_at
-from hypothesis import given
-from hypothesis import strategies as st
 
 CATALOGUE = published()
 BF16 = PRECISIONS["bf16"]

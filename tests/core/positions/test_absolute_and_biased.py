@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
+
 from headlight.core.errors import ConfigError
 from headlight.core.positions import ALiBi, Sinusoidal
-
 from tests.core.variants import random
 
 

@@ -6,11 +6,11 @@ import math
 
 import pytest
 import torch
-from headlight.core.errors import ConfigError, InputError
-from headlight.core.positions import Learned, Position, RoPE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headlight.core.errors import ConfigError, InputError
+from headlight.core.positions import Learned, Position, RoPE
 from tests.core.variants import random
 
 LAYOUTS = ("half", "interleaved")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+
 from headlight.core.serving import bounded
 from headlight.core.serving.bounded import Bounded
 

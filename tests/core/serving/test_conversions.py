@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import torch
+
 from headlight.core.errors import InputError
 from headlight.core.serving import conversions as conversions
 from headlight.core.serving.conversions import ConversionStore, Point

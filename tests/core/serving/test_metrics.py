@@ -7,10 +7,11 @@ import json
 import logging
 
 import pytest
+from prometheus_client import CollectorRegistry
+
 from headlight.core.errors import BusyError, ComputeError, ConfigError, InputError, OutOfMemoryError, TooLongError
 from headlight.core.serving import metrics
 from headlight.core.serving.version import commit, version
-from prometheus_client import CollectorRegistry
 
 
 @pytest.fixture

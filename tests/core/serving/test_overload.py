@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from headlight.core.errors import (
     BusyError,
     ConfigError,

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from headlight.core.errors import BusyError
 from headlight.core.serving import turns as module
 from headlight.core.serving.turns import APP, Caller, Turns

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from headlight.core.attention import GQA
 from headlight.core.positions import Position, RoPE
 from headlight.core.surgery import TrainedLayer
 from headlight.core.surgery.base import with_kv_heads
-from torch import Tensor
 
 D_MODEL, N_HEADS, HEAD_DIM, LENGTH = 26, 6, 10, 13
 

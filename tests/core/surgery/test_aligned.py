@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from headlight.core.attention import GQA, MHA, MQA
 from headlight.core.errors import InputError
 from headlight.core.positions import ALiBi, RoPE
 from headlight.core.surgery import Aligned, MeanPooling
 from headlight.core.surgery.alignment import as_complex, from_complex
 from headlight.core.surgery.rotary import pairs_of
-
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, layer, out, random
 
 LAYOUTS = [None, "half", "interleaved"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from headlight.core.attention import GQA, MHA, MQA
 from headlight.core.errors import InputError
 from headlight.core.surgery import FirstHead, FreshHeads, MeanPooling, RandomHead, Repetition
-
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, N_HEADS, layer, out
 
 FEWER = [MeanPooling(), FirstHead(), RandomHead(3), FreshHeads(3)]

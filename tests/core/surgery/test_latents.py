@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from headlight.core.attention import Decoupled, Latent
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.errors import ConfigError, InputError
@@ -12,7 +13,6 @@ from headlight.core.surgery import Decouple, JointSVD, TrainedLayer, WeightedSVD
 from headlight.core.surgery.base import Conversion
 from headlight.core.surgery.low_rank import joint, square_root
 from headlight.core.surgery.rotary import chosen_dims, contribution, pairs_of
-
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, LENGTH, N_HEADS, inputs, layer, out
 
 SVDS: list[Conversion] = [JointSVD(), WeightedSVD()]

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention import Decoupled, Latent
 from headlight.core.decoding import Continuation, Decoder
 from headlight.core.errors import InputError
@@ -16,8 +18,6 @@ from headlight.core.surgery.calibration import inputs, second_moments
 from headlight.core.surgery.held_out import Evaluation, calibration, embeddings, held_out, perplexity
 from headlight.core.surgery.methods import METHODS, convertible, grid
 from headlight.core.surgery.whole import convert_model, cut_model, distances, layer_of, weights_of
-
-from headlight import load_model, run
 from tests.core.test_decoding import longer
 
 _READABLE = ("name", "context", "tokenizer", "n_layers", "n_heads", "causal")

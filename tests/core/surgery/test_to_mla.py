@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.attention.folds import fold_rows
 from headlight.core.errors import InputError
 from headlight.core.positions import RoPE
@@ -13,8 +15,6 @@ from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.conversions import to_mla
 from headlight.core.surgery.conversions.aligned import merge
 from headlight.core.surgery.held_out import calibration
-
-from headlight import load_model, run
 from tests.core.surgery.layers import D_MODEL, HEAD_DIM, N_HEADS, inputs, layer
 
 

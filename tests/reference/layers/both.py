@@ -7,13 +7,13 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
 from headlight.core.attention import Attention
 from headlight.core.cache import DecodingCache, KVCache
 from headlight.core.positions import Position
 from headlight.core.types import Trace
-from torch import Tensor, nn
-from transformers import DynamicCache
-
 from tests.core.variants import random
 from tests.reference.float64 import float64_oracle
 from tests.threads import one_thread

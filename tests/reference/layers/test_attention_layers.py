@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from headlight.core.attention import GQA, MLA, Attention
-from headlight.core.positions import RoPE
-from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from torch import Tensor
 from transformers import DeepseekV2Config, DeepseekV3Config, DynamicCache, LlamaConfig
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention, DeepseekV2RotaryEmbedding
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3Attention, DeepseekV3RotaryEmbedding
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaRotaryEmbedding
 
+from headlight.core.attention import GQA, MLA, Attention
+from headlight.core.positions import RoPE
+from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from tests.reference.float64 import float64_oracle
 
 D_MODEL, N_HEADS, LENGTH, TRAINED, THETA = 42, 6, 29, 16, 1_000.0

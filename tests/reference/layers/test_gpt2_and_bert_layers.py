@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from headlight.core.attention import MHA, Attention
-from headlight.core.model import layer_norm
-from headlight.core.positions import Learned, Position
 from torch import Tensor, nn
 from transformers import BertConfig, DynamicCache, GPT2Config
 from transformers.models.bert.modeling_bert import BertSelfAttention
 from transformers.models.gpt2 import modeling_gpt2
 
+from headlight.core.attention import MHA, Attention
+from headlight.core.model import layer_norm
+from headlight.core.positions import Learned, Position
 from tests.core.variants import random
 from tests.reference.float64 import float64_oracle
 from tests.reference.layers.both import Oracle, read_both, same

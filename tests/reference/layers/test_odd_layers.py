@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from headlight.core.attention import GQA, MHA, MLA, MQA
-from headlight.core.positions import ALiBi, Position, RoPE
-from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from torch import Tensor
 from transformers import (
     BloomConfig,
@@ -29,6 +26,9 @@ from transformers.models.llama import modeling_llama
 from transformers.models.phi import modeling_phi
 from transformers.models.qwen2 import modeling_qwen2
 
+from headlight.core.attention import GQA, MHA, MLA, MQA
+from headlight.core.positions import ALiBi, Position, RoPE
+from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Scaling, Yarn
 from tests.core.variants import random
 from tests.reference.layers.both import Oracle, read_both, same
 

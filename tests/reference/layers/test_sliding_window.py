@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from headlight.core.attention import GQA
-from headlight.core.cache import DecodingCache, KVCache
-from headlight.core.positions import RoPE
 from torch import Tensor
 from transformers import MistralConfig
 from transformers.masking_utils import create_sliding_window_causal_mask
 from transformers.models.mistral import modeling_mistral
 
+from headlight.core.attention import GQA
+from headlight.core.cache import DecodingCache, KVCache
+from headlight.core.positions import RoPE
 from tests.core.attention.windows import windowed
 from tests.core.variants import random
 from tests.reference.layers.both import Oracle, read_both, same

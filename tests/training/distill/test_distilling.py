@@ -8,6 +8,9 @@ from itertools import islice
 
 import pytest
 import torch
+from torch.nn import functional as F
+
+from headlight import load_model, run
 from headlight.core.checkpoints import variant
 from headlight.core.errors import TrainingError, UnknownNameError
 from headlight.core.surgery import Aligned, WeightedSVD
@@ -15,9 +18,6 @@ from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.conversions.to_mla import mla_model
 from headlight.core.surgery.held_out import Text, held_out
 from headlight.core.surgery.whole import convert_model
-from torch.nn import functional as F
-
-from headlight import load_model, run
 from training.distill import loop, passes, reading, ship, starts
 from training.distill.loop import Run
 from training.distill.objectives import attention_outputs, divergence, token_states

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from headlight.core.errors import TrainingError
 
+from headlight.core.errors import TrainingError
 from training import evaluate, ship
 from training.measures import heads, pronouns
 from training.measures.trigram import Trigram

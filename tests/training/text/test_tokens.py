@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from headlight.core.errors import TrainingError
 from headlight.core.tokenizer import Tokenizer
-
 from tests.training.texts import write_text
 from training.presets import PRESETS
 from training.text import corpus, tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from headlight.core.decoding import Next
 from headlight.viz.figures import cache_growth, candidate_bars, continuation_map
 

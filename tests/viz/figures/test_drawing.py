@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+
+from headlight import run
 from headlight.core.analysis.head_scores import survey
 from headlight.core.types import Run
 from headlight.viz.figures.drawing import Drawing
@@ -16,8 +18,6 @@ from headlight.viz.figures.explore.derivation import cell, row_bars, score_bars,
 from headlight.viz.figures.explore.head_map import head_drawing
 from headlight.viz.figures.explore.survey_map import survey_drawing
 from headlight.viz.theme import DARK, LIGHT, Theme
-
-from headlight import run
 from tests.viz.texts import HOSTILE
 
 Maker = Callable[[Run, Theme], Drawing]

@@ -7,10 +7,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from headlight.viz.figures import head_map, offline_page
-from headlight.viz.figures.summary import head_sentence
 
 from headlight import run
+from headlight.viz.figures import head_map, offline_page
+from headlight.viz.figures.summary import head_sentence
 from tests.viz.texts import HOSTILE
 
 

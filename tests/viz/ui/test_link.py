@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
 from headlight.viz.ui.link import Choices, among, choice, declared, partial_link, several, switch, whole
 
 

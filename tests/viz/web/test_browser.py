@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from headlight.viz.web.preview import TOLD
 from playwright.sync_api import Browser, Page, expect
 
+from headlight.viz.web.preview import TOLD
 from tests.viz.pages.explore.test_browser import Opener
 from tests.viz.web.conftest import PUBLIC, Hosted
 from tests.viz.web.test_preview import get

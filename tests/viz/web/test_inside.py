@@ -7,9 +7,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from headlight.viz.web.preview import TOLD
 
 from benchmarks.visitor import Visitor, apart
+from headlight.viz.web.preview import TOLD
 from tests.browser import server
 
 WATCHING = Path(__file__).with_name("watching.py")

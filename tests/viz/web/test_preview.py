@@ -9,6 +9,9 @@ import urllib.request
 from http.client import HTTPResponse
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
 from headlight.core.errors import ConfigError
 from headlight.viz.frame.main import LEARN
 from headlight.viz.pages.table import PAGES
@@ -16,9 +19,6 @@ from headlight.viz.web.base_url import public_url
 from headlight.viz.web.preview import PICTURE_SIZE, TOLD, page_html
 from headlight.viz.web.routes import PREVIEW
 from headlight.viz.web.security import framed_by, policy
-from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
-
 from tests.viz.web.conftest import PUBLIC, Hosted
 
 HEADERS = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import plotly.graph_objects as go
+
 from headlight.viz.components.packing import pack
 from headlight.viz.components.parts import on_pick_change, picked_cell, register
 from headlight.viz.figures.drawing import Drawing

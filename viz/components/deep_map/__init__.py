@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from headlight.viz.components.packing import pack
 from headlight.viz.components.parts import on_pick_change, picked_cell, picked_index, register
 

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from headlight.viz.components.deep_map import codes
 from headlight.viz.components.packing import pack
 from headlight.viz.components.parts import on_pick_change, picked_index, register

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
 from headlight.viz.components.packing import pack
 from headlight.viz.components.parts import on_pick_change, picked_index, register
 

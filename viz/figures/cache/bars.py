@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
+
 from headlight.core.memory.config.wording import decimal
 from headlight.viz.text import plotly_text
 from headlight.viz.theme import LIGHT, Theme

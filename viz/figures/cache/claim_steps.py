@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
+
 from headlight.core.memory.claim import Step
 from headlight.core.memory.config.wording import decimal
 from headlight.viz.figures.heading import heading

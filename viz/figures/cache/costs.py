@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.memory.config.wording import decimal
 from headlight.core.memory.decode_cost import flop
 from headlight.core.memory.hardware import Card

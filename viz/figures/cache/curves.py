@@ -8,6 +8,7 @@ from math import ceil, floor, log10
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.memory.config.wording import decimal
 from headlight.viz.text import plotly_text
 from headlight.viz.theme import LIGHT, Theme

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.measured.decode_timing import Timed
 from headlight.core.measured.held import Held
 from headlight.viz.figures.cache.costs import colours

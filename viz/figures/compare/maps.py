@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.text import label_room, labels, plotly_text, shorten_label
 from headlight.viz.theme import LIGHT, Theme
 

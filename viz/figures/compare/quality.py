@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import log10
 
 import plotly.graph_objects as go
+
 from headlight.core.analysis.sibling_quality import Measure, Quality
 from headlight.viz.figures.spread import spread
 from headlight.viz.theme import LIGHT, Theme

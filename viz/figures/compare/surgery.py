@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.text import plotly_text
 from headlight.viz.theme import LIGHT, Theme
 

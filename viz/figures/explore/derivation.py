@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from headlight.core.types import Run, Trace
 from headlight.viz.figures.drawing import Drawing
 from headlight.viz.text import label_room, labels

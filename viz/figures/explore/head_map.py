@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.errors import InputError
 from headlight.core.types import Run
 from headlight.viz.figures.drawing import Drawing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from headlight.core.types import Run
 from headlight.viz.figures.explore.head_map import colour_top, visible_weights
 

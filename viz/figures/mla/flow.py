@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.figures.mla.flow_layout import Box, extent
 from headlight.viz.theme import LIGHT, Theme
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.theme import LIGHT, Theme
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.core.types import Step
 from headlight.viz.text import label_room, labels, shorten_label
 from headlight.viz.theme import LIGHT, Theme

@@ -7,6 +7,7 @@ from math import log10
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.theme import LIGHT, Theme
 
 _DASHES = ("solid", "dash", "dot", "dashdot")

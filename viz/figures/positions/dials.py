@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+
 from headlight.viz.theme import LIGHT, Theme
 
 COLUMNS = 8

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from headlight.viz.theme import LIGHT, Theme
 from plotly.colors import sample_colorscale
+
+from headlight.viz.theme import LIGHT, Theme
 
 
 def pairings(layouts: Mapping[str, np.ndarray], title: str, *, theme: Theme = LIGHT) -> go.Figure:

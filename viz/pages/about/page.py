@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import version as installed
 
 import streamlit as st
+
 from headlight.core.registry import SIBLINGS, ModelRow
 from headlight.core.serving.version import commit, version
 from headlight.viz import store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.analysis import sibling_quality as quality
 from headlight.core.export.table import rows_to_csv
 from headlight.core.memory.claim import AFTER, BEFORE, PUBLISHED, WHY, Step, bits, fewer_numbers, less, steps

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import streamlit as st
+
 from headlight.core.export.table import rows_to_csv
 from headlight.core.memory.config.wording import decimal
 from headlight.core.memory.decode_cost import StepCost, Way, flop, own_kv_heads, plain, ways

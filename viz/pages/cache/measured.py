@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+
 from headlight.core.errors import InputError
 from headlight.core.export.table import rows_to_csv
 from headlight.core.measured.held import CAPACITY, Held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+
 from headlight.core.errors import ConfigError, HeadlightError
 from headlight.core.memory.bounds import MAX_HEADS, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH
 from headlight.core.memory.config.form import Odd, of_form

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
+
 from headlight.core.memory.published import Published
 from headlight.viz import store
 from headlight.viz.pages.cache import what_if as cache_otherwise

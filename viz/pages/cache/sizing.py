@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+
 from headlight.core.export.cache_sizes import curves_to_csv, to_csv
 from headlight.core.memory.bounds import MAX_TOKENS
 from headlight.core.memory.config.wording import binary, decimal, exact, formula, number

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.export.table import rows_to_csv
 from headlight.core.measured.decode_timing import Measurement, Timed, Timing

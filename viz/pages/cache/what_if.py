@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+
 from headlight.core.errors import ConfigError
 from headlight.core.memory.config.wording import decimal, number
 from headlight.core.memory.deployment import Deployment

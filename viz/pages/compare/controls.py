@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.registry import SIBLINGS
 from headlight.viz import store
 from headlight.viz.pages.compare.choices import MOST, Comparison, state, with_model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.analysis.compare import CommonView, best_matches, pairs, same_heads
 from headlight.core.errors import InputError
 from headlight.viz.components.chart import chart

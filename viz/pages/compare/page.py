@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+
 from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError, OverloadError
 from headlight.core.examples import examples

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
+
 from headlight.core.analysis.compare import CommonView, Match, best_match, distance, read_alike
 from headlight.core.analysis.head_scores import ranked, survey
 from headlight.core.errors import HeadlightError, OverloadError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+
 from headlight.core.analysis.word_order import Experiment, both_ways, reorder, shuffled, words
 from headlight.core.errors import HeadlightError
 from headlight.core.model import Readable

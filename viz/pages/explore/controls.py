@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError
 from headlight.core.model import Readable

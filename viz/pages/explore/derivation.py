@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.types import Run
 from headlight.viz.components.chart import chart
 from headlight.viz.figures.explore.derivation import Cell, cell, row_bars, score_bars, value_bars

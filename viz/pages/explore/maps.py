@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.types import Run, Trace
 from headlight.viz.components.chart import chart
 from headlight.viz.components.head_grid import head_grid

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import streamlit as st
+
 from headlight.core.analysis.head_scores import ranked, survey
 from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError, MissingModelError, OverloadError

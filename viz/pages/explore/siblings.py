@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.attention.variants import VARIANTS
 from headlight.core.checkpoints.sibling import encodings, read_card, variants
 from headlight.core.model import Model, Readable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.analysis.head_scores import MEASURES, ranked, survey
 from headlight.core.types import Run
 from headlight.viz.components.chart import chart

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.export import layer as export
 from headlight.core.types import Run
 from headlight.viz import store

@@ -4,6 +4,7 @@ figure and returns where to try more: the page's path, the label of the link, an
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.analysis.word_order import both_ways
 from headlight.core.examples import examples, locate
 from headlight.core.lessons import tables

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Literal
 
 import streamlit as st
+
 from headlight.core import ASSETS
 from headlight.core.errors import HeadlightError
 from headlight.viz.components.scroll_up import scroll_up

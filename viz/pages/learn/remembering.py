@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.analysis import sibling_quality as quality
 from headlight.core.analysis.sibling_quality import MEASURES
 from headlight.core.checkpoints.sibling import read_card

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.errors import InputError
 from headlight.core.long.beyond import FACTOR, PASSAGE
 from headlight.core.long.document import long_texts

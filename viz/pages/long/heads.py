@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.long.profile import SCORES
 from headlight.core.long.reading import Reading
 from headlight.core.serving import long_curves as long_measures

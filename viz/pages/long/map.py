@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.long.reading import Reading
 from headlight.viz import store

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError, InputError
 from headlight.core.long.document import long_texts
 from headlight.core.model import Model

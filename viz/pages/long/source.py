@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.long.document import decode, long_texts
 from headlight.core.model import Model

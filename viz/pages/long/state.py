@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 import streamlit as st
+
 from headlight.core.long.document import long_texts
 from headlight.core.types import Tokens
 from headlight.viz import store

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.errors import InputError
 from headlight.core.export.table import to_csv
 from headlight.core.long.profile import FAR, LOCAL, profile

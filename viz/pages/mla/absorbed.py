@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.attention import MLA
 from headlight.core.lessons.absorbing import LatentLayer, both_precisions, layer_of
 from headlight.core.types import Step

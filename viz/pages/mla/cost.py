@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.attention import MLA
 from headlight.core.lessons.absorbing import FORMS, PUBLISHED, LatentLayer, costs, decoders
 from headlight.core.measured.clock import Times

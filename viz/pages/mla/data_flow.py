@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.memory.shape import CacheRow
 from headlight.core.positions.encodings import ENCODINGS

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.latent import Components, Response, Sample, components, needed, responses
 from headlight.core.types import Tokens

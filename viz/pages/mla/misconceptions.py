@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import streamlit as st
+
 from headlight.core.attention import MLA
 from headlight.core.lessons.mla_facts import facts
 from headlight.viz.pages.explore.choices import state as explore

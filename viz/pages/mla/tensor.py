@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import streamlit as st
+
 from headlight.core.export import layer as export
 from headlight.core.types import Step
 from headlight.viz.figures import tensor_map

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.longer import by_pair, frequencies, scalings
 from headlight.core.lessons.tables import wavelengths

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.rotation import QueryKey, pair_numbers
 from headlight.core.positions.rope import Layout

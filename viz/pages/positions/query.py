@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.examples import examples, locate
 from headlight.core.lessons.rotation import QueryKey, of_run, unit

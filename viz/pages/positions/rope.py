@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.export.table import to_csv
 from headlight.core.lessons.rotation import QueryKey
 from headlight.core.lessons.tables import wavelengths

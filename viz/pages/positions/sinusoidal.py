@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
+
 from headlight.core.export.table import to_csv
 from headlight.core.lessons import tables
 from headlight.viz.figures import curves, signed_map

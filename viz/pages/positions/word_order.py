@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import streamlit as st
+
 from headlight.core.analysis.word_order import both_ways
 from headlight.core.checkpoints.sibling import encodings, variants
 from headlight.core.lessons.order import ROUNDING, Apart, apart, without_positions

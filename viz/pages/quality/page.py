@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.analysis import sibling_quality as core
 from headlight.core.analysis.sibling_quality import MEASURES, Quality
 from headlight.viz.components.chart import chart

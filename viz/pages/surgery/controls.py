@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import streamlit as st
+
 from headlight.core.attention import GQA
 from headlight.core.examples import examples
 from headlight.core.model import Model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.registry import SIBLINGS
 from headlight.core.surgery.healed import Healed, healed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+
 from headlight.viz.components.chart import chart
 from headlight.viz.figures import difference_map, head_bars, weight_map
 from headlight.viz.figures.compare.maps import difference, difference_limit

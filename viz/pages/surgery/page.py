@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.errors import HeadlightError
 from headlight.core.overload import with_room
 from headlight.viz import store

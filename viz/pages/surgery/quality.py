@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
+
 from headlight.core.serving.conversions import Point, Result
 from headlight.core.surgery.held_out import held_out
 from headlight.core.surgery.methods import METHODS

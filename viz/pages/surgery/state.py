@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
+
 from headlight.core.analysis.head_scores import ranked, survey
 from headlight.core.attention import GQA, Attention
 from headlight.core.errors import HeadlightError, InputError

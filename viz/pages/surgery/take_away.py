@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+
 from headlight.core.decoding import Continuation
 from headlight.core.export.surgery import curve_csv, layer_safetensors, weights_csv
 from headlight.core.surgery import Decouple

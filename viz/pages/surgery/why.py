@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+
 from headlight.core.attention import Attention
 from headlight.core.cache import KVCache
 from headlight.core.lessons.rotated_keys import how_far, multiplications

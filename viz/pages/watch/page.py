@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+
 from headlight.core.decoding import Continuation, what_variants_keep
 from headlight.core.errors import HeadlightError, InputError, OutOfMemoryError, OverloadError
 from headlight.core.model import Model

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from headlight import load_model, run
 from headlight.core.errors import ComputeError, InputError, UnknownNameError, UntracedLayerError
 from headlight.core.model import Model
 from headlight.core.serving.compute import wire
 from headlight.core.serving.compute.batch import run_batch
 from headlight.core.serving.compute.worker import Question, Worker
 from headlight.core.types import Run, Tokens
-
-from headlight import load_model, run
 
 # Three texts of the same number of tokens in every tokenizer here.
 TEXTS = ("the cat sat on a mat", "the dog ran in a park", "the sun set on a hill")

@@ -10,13 +10,13 @@ from typing import Any
 import psutil
 import pytest
 import torch
+
+from headlight import run
 from headlight.core.decoding import Continuation
 from headlight.core.errors import InputError, UnknownNameError
 from headlight.core.model import Model
 from headlight.core.serving.compute import Served
 from headlight.core.serving.engine import Engine
-
-from headlight import run
 from tests.core.serving.compute.test_batch import assert_same
 
 pytestmark = pytest.mark.timeout(240)

@@ -8,13 +8,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.errors import ComputeError, ConfigError, InputError, UnknownNameError
 from headlight.core.serving.compute import COMPUTES, Compute, InProcess, Served, from_environment, wire
 from headlight.core.serving.compute.ray_serve import Cluster
 from headlight.core.serving.engine import Engine
 from headlight.viz import store
-from streamlit.testing.v1 import AppTest
-
 from tests.browser import free_port
 
 

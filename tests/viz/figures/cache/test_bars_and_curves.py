@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from headlight.core.memory.deployment import CONTEXTS, Deployment
 from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.published import published

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from headlight.core.measured.clock import Times
 from headlight.core.measured.decode_timing import Timed
 from headlight.core.measured.held import Held

@@ -6,14 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+from headlight import run
 from headlight.core.analysis.compare import best_matches, read_alike, same_heads
 from headlight.viz.figures import difference_map, distance_map, weight_map
 from headlight.viz.figures.compare.maps import FAINTEST, difference, difference_limit
 from headlight.viz.figures.explore.head_map import visible_weights
 from headlight.viz.theme import DARK, LIGHT
-from plotly.colors import sample_colorscale, unlabel_rgb
-
-from headlight import run
 from tests.viz.texts import HOSTILE
 
 NAMES = ("one", "two", "three")

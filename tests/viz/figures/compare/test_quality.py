@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from headlight.core.analysis.sibling_quality import MEASURES, Quality, Score
 from headlight.viz.figures import quality_map
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from headlight.viz.figures import Curve, head_bars, surgery_curve
 from headlight.viz.theme import DARK, LIGHT
 

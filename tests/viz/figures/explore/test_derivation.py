@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
+
+from headlight import run
 from headlight.core.types import Run
 from headlight.viz.figures.explore.derivation import MAX_NAMES, cell, row_bars, score_bars, value_bars
 from headlight.viz.figures.summary import cell_sentence, head_sentence, strongest_key
-
-from headlight import run
 from tests.viz.texts import HOSTILE
 
 LAYER, HEAD, QUERY, KEY = 3, 7, 11, 2

@@ -7,16 +7,16 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headlight import run
 from headlight.core.errors import InputError
 from headlight.core.types import Run
 from headlight.viz.figures import head_map
 from headlight.viz.figures.explore.head_map import MAX_LABELS, colour_top
 from headlight.viz.text import visible
 from headlight.viz.theme import DARK, LIGHT
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from headlight import run
 from tests.viz.texts import HOSTILE
 
 LAYER, HEAD = 3, 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from headlight import run
 from headlight.core.analysis.head_scores import survey
 from headlight.core.types import Run
 from headlight.viz.figures import head_maps, survey_map
 from headlight.viz.figures.explore.head_maps import SIDE
 from headlight.viz.theme import DARK, LIGHT
-
-from headlight import run
 
 LAYER = 3
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+from headlight import run
 from headlight.core.attention import GQA, MHA, MLA, MQA
 from headlight.core.lessons.absorbing import LatentLayer
 from headlight.core.positions import RoPE
@@ -13,8 +15,6 @@ from headlight.viz.figures import flow, flow_boxes, form_bars, tensor_map, token
 from headlight.viz.figures.mla.flow import SYMBOLS, words
 from headlight.viz.figures.mla.flow_layout import DECODING, PLAIN, READING, WIDEST, extent, pixels_a_token
 from headlight.viz.theme import DARK, LIGHT
-
-from headlight import run
 from tests.core.variants import LENGTH, SIZES, build, on_random
 
 R, N = SIZES["qk_rope_head_dim"], SIZES["n_heads"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from headlight.core.lessons import penalty, rotation, tables
 from headlight.viz.figures import curves, dials, dimension_bars, pairings, signed_map
 from headlight.viz.figures.positions.dials import COLUMNS, short

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.serving.version import version
 from headlight.viz import store
 from headlight.viz.text import markdown_text
-from streamlit.testing.v1 import AppTest
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page, expect
+
+from headlight import load_model
 from headlight.core.measured.held import held
 from headlight.core.memory.claim import steps
 from headlight.core.memory.decode_cost import ways
 from headlight.core.memory.hardware import card
 from headlight.core.memory.published import published
 from headlight.core.registry import SIBLINGS
-from playwright.sync_api import Page, expect
-
-from headlight import load_model
 from tests.viz.pages.explore.test_browser import link, until
 from tests.viz.pages.positions.test_browser import drawn, plot
 

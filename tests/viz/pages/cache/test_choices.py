@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headlight.viz.pages.cache.choices import (
     BATCHES,
     BITS,
@@ -17,8 +20,6 @@ from headlight.viz.pages.cache.choices import (
     CacheChoices,
 )  # fmt: skip
 from headlight.viz.ui.link import among, declared, several, spelled, whole
-from hypothesis import given
-from hypothesis import strategies as st
 
 CHOICES = st.builds(
     CacheChoices, text=st.text(), section=st.sampled_from(list(SECTIONS)),

@@ -6,6 +6,8 @@ import json
 from dataclasses import fields
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.memory.config.hf_config import read_config
 from headlight.core.memory.config.spelling import read_spelled, spell
 from headlight.core.memory.deployment import Deployment
@@ -14,8 +16,6 @@ from headlight.core.memory.published import published
 from headlight.core.memory.shape import MLADims, of_mla
 from headlight.core.memory.sizes import bytes_at
 from headlight.viz.pages.cache.choices import MODELS, MOST_MODELS, WAYS, CacheChoices
-from streamlit.testing.v1 import AppTest
-
 from tests.core.memory.test_memory_config import FILES, LLAMA, TEXTS, WRONG
 from tests.viz.pages.cache.test_page import fine, page, words
 

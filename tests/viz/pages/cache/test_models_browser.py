@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from playwright.sync_api import Page, expect
+
 from headlight.core.memory.deployment import CONTEXTS, Deployment
 from headlight.core.memory.precision import PRECISIONS
 from headlight.core.memory.published import published
 from headlight.core.memory.sizes import bytes_at, parts_at
 from headlight.core.memory.variants import as_mha, as_mla, with_kv_heads
 from headlight.viz.pages.cache.choices import MODELS, WAYS
-from playwright.sync_api import Page, expect
-
 from tests.core.memory.test_memory_config import LLAMA, MLA
 from tests.viz.pages.explore.test_browser import link, until
 from tests.viz.pages.positions.test_browser import drawn, plot

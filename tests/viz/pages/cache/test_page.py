@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.memory.claim import less, steps
 from headlight.core.memory.config.wording import decimal
 from headlight.core.memory.decode_cost import flop, ways
@@ -15,29 +18,14 @@ from headlight.core.registry import SIBLINGS, ModelRow
 from headlight.viz import store
 from headlight.viz.pages.cache.choices import CacheChoices
 from headlight.viz.pages.cache.measured import MOST_READ
-from streamlit.testing.v1 import AppTest
+from tests.apptest import fine, opened
 
 TEXT = "The old dog saw the young cat."
 MINE = ("measured", "claim", "decode")
 THERE = [name for name, row in SIBLINGS.items() if row.installed]
 
 
-def _script() -> None:
-    from headlight.viz.pages.cache import page as cache
-
-    cache.page()
-
-
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=120)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.error, *app.warning)]
-    return app
+page = partial(opened, "cache")
 
 
 def words(app: AppTest) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from headlight.core.analysis.compare import best_match, read_alike
 from playwright.sync_api import Page, expect
 
 from headlight import run
+from headlight.core.analysis.compare import best_match, read_alike
 from tests.viz.pages.explore.test_browser import HOSTILE, link, until
 
 pytestmark = pytest.mark.browser

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headlight.viz.pages.compare.choices import (
     MOST,
     ORDERS,
@@ -11,8 +14,6 @@ from headlight.viz.pages.compare.choices import (
     settle,
     with_model,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FALLBACK = Comparison(text="fallback", models=("a", "b"))
 numbers = st.none() | st.integers(-999_999_999, 999_999_999)

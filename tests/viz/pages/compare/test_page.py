@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
-from headlight.core.analysis.compare import best_match, distance, read_alike
-from headlight.core.registry import SIBLINGS, ModelRow
 from streamlit.testing.v1 import AppTest
 
 from headlight import load_model, run
+from headlight.core.analysis.compare import best_match, distance, read_alike
+from headlight.core.registry import SIBLINGS, ModelRow
+from tests.apptest import opened
 
 PRETRAINED = {"model": "minilm", "model2": "smollm2"}
 SAME_TOKENS = [name for name, row in SIBLINGS.items() if row.installed][:2]
@@ -17,17 +19,7 @@ siblings = pytest.mark.skipif(len(SAME_TOKENS) < 2, reason="takes two trained si
 LINE = "Tom saw the old dog, and the old dog saw Tom."
 
 
-def _script() -> None:
-    from headlight.viz.pages.compare import page as compare
-
-    compare.page()
-
-
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=120)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
+page = partial(opened, "compare")
 
 
 def told(app: AppTest) -> str:

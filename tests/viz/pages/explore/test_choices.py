@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from headlight.core.analysis.head_scores import MEASURES
 from headlight.core.tokenizer import Tokenizer
 from headlight.core.types import Tokens
 from headlight.viz.pages.explore.choices import Choices, follow, settle
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 FALLBACK = Choices(text="fallback", model="minilm")
 numbers = st.none() | st.integers(-999_999_999, 999_999_999)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from headlight.core.checkpoints import packages
 from headlight.core.registry import MODELS, SIBLINGS, ModelRow
-from streamlit.testing.v1 import AppTest
 
 FRAME = str(Path(__file__).resolve().parents[4] / "viz" / "frame" / "main.py")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from headlight.core.registry import SIBLINGS
 
+from headlight.core.registry import SIBLINGS
 from tests.viz.pages.explore.test_page import page
 
 

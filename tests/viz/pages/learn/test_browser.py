@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from headlight.viz.pages.learn.choices import SENTENCE, STEPS
 from playwright.sync_api import expect
 
 from headlight import run
+from headlight.viz.pages.learn.choices import SENTENCE, STEPS
 from tests.viz.pages.explore.test_browser import Opener, link, until
 from tests.viz.pages.positions.test_browser import drawn, plot
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
+from headlight import load_model, run
 from headlight.core.checkpoints.sibling import read_card
 from headlight.core.decoding import continue_text
 from headlight.core.model import Model
@@ -13,17 +17,9 @@ from headlight.viz.pages.learn import looking as learn_looking
 from headlight.viz.pages.learn import page as learn
 from headlight.viz.pages.learn.choices import SENTENCE, STEPS, Learning, beside
 from headlight.viz.pages.table import PAGES
-from streamlit.testing.v1 import AppTest
-
-from headlight import load_model, run
+from tests.apptest import fine, opened
 
 Link = tuple[str, str, dict[str, str]]
-
-
-def _script() -> None:
-    from headlight.viz.pages.learn import page as learn
-
-    learn.page()
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +30,7 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
     return asked
 
 
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.error, *app.warning)]
-    return app
+page = partial(opened, "learn")
 
 
 def said(app: AppTest) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from headlight.core.long.document import long_texts
-from headlight.core.long.pooling import Region, pool
-from headlight.core.model import Model
 from playwright.sync_api import Page, expect
 
 from headlight import run
+from headlight.core.long.document import long_texts
+from headlight.core.long.pooling import Region, pool
+from headlight.core.model import Model
 from tests.viz.pages.explore.test_browser import link, until
 
 pytestmark = pytest.mark.browser

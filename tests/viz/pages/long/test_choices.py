@@ -5,6 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headlight import run
 from headlight.core.errors import BusyError, InputError
 from headlight.core.long.pooling import Region, pool
 from headlight.core.long.reading import read
@@ -23,10 +27,6 @@ from headlight.viz.pages.long.choices import (
     grain,
     settle,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from headlight import run
 
 TEXT = "The old dog saw the young cat, and the cat saw the dog. " * 9
 FALLBACK = LongChoices(model="smollm2")

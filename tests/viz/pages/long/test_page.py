@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
+from headlight import load_model
 from headlight.core.long.document import long_texts
 from headlight.core.model import Model
 from headlight.core.registry import ModelRow
 from headlight.viz import store
 from headlight.viz.pages.long import page as long
 from headlight.viz.pages.long.choices import LINKED, SECTIONS
-from streamlit.testing.v1 import AppTest
-
-from headlight import load_model
+from tests import apptest
+from tests.apptest import fine
 
 TEXT = "The old dog saw the young cat, and the cat saw the dog. " * 12
 
 
-def _script() -> None:
-    from headlight.viz.pages.long import page as long
-
-    long.page()
-
-
 def opened(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=120)
-    for name, value in ({"model": "gqa-rope", "pasted": TEXT} | link).items():
-        app.query_params[name] = value
-    return app.run()
+    return apptest.opened("long", **{"model": "gqa-rope", "pasted": TEXT} | link)
 
 
 def read(app: AppTest) -> AppTest:
@@ -39,11 +32,6 @@ def read(app: AppTest) -> AppTest:
 
 def page(**link: str) -> AppTest:
     return read(opened(**link))
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.exception, *app.warning)]
-    return app
 
 
 def plain(text: str) -> str:

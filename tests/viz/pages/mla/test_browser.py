@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from headlight.core.lessons import absorbing, latent
-from headlight.viz.pages.mla.choices import SECTIONS
 from playwright.sync_api import Page, expect
 from safetensors.numpy import load
 
 from headlight import load_model, run
+from headlight.core.lessons import absorbing, latent
+from headlight.viz.pages.mla.choices import SECTIONS
 from tests.viz.pages.explore.test_browser import link, until
 
 pytestmark = pytest.mark.browser
@@ -53,13 +53,12 @@ def click(page: Page, figure: str, words: str, across: float) -> None:
 
 
 def shows(page: Page, expected: np.ndarray, key: str = "figure_tensor") -> None:
+    """To float32 as another process computes it: the server's threads are more, so its sums are made in another order."""
     shape = f"{plot(key)}._fullData[0].z.length === {len(expected)} && {plot(key)}._fullData[0].z[0].length"
     value = float(np.nan_to_num(expected[-1, 0]))
-    until(
-        page,
-        f"{shape} === {expected.shape[1]} && Math.abs({plot(key)}._fullData[0].z[{len(expected) - 1}][0] - {value}) < 1e-5",
-    )
-    np.testing.assert_allclose(drawn(page, key), expected, atol=1e-5)
+    near = f"Math.abs({plot(key)}._fullData[0].z[{len(expected) - 1}][0] - {value}) < {1e-5 * (1 + abs(value))}"
+    until(page, f"{shape} === {expected.shape[1]} && {near}")
+    np.testing.assert_allclose(drawn(page, key), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_clicked_box_shows_its_tensor_and_a_clicked_head_is_chosen_and_back_undoes(open_page: Opener) -> None:
@@ -186,13 +185,13 @@ def test_the_tensor_on_screen_is_taken_away(open_page: Opener) -> None:
         page.get_by_role("button", name=re.compile("CSV")).click()
     _, *rows = csv.reader(open(sheet.value.path(), newline="", encoding="utf-8"))  # noqa: SIM115
     np.testing.assert_allclose(
-        np.array([row[1:] for row in rows], float), trace.step("k_nope").value[2].numpy(), rtol=1e-6, atol=1e-7
+        np.array([row[1:] for row in rows], float), trace.step("k_nope").value[2].numpy(), rtol=1e-5, atol=1e-5
     )
     with page.expect_download() as tensors:
         page.get_by_role("button", name=re.compile("safetensors")).click()
     arrays = load(open(tensors.value.path(), "rb").read())  # noqa: SIM115
     assert set(arrays) == {step.name for step in trace.steps}
-    np.testing.assert_allclose(arrays["k"], trace.k.numpy(), atol=1e-6)
+    np.testing.assert_allclose(arrays["k"], trace.k.numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("dark", [False, True])

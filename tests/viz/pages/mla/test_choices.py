@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from headlight.viz.pages.mla.choices import CONTEXTS, SECTIONS, SIDES, SIZES, InsideMLA
 from hypothesis import given
 from hypothesis import strategies as st
+
+from headlight.viz.pages.mla.choices import CONTEXTS, SECTIONS, SIDES, SIZES, InsideMLA
 
 CHOICES = st.builds(
     InsideMLA, text=st.text(), section=st.sampled_from(list(SECTIONS)), model=st.sampled_from(["mla-rope", "mla-none"]),

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 
 import pytest
 import torch
-from headlight.core.lessons import absorbing, latent
-from headlight.core.registry import MODELS, SIBLINGS, ModelRow
-from headlight.viz.pages.mla.choices import SECTIONS, InsideMLA
 from streamlit.testing.v1 import AppTest
 
 from headlight import load_model, run
+from headlight.core.lessons import absorbing, latent
+from headlight.core.registry import MODELS, SIBLINGS, ModelRow
+from headlight.viz.pages.mla.choices import SECTIONS, InsideMLA
+from tests.apptest import fine, opened
 
 TEXT = "The old dog saw the young cat."
 LATENTS = [name for name, row in SIBLINGS.items() if row.attention == "mla"]
 
 
-def _script() -> None:
-    from headlight.viz.pages.mla import page as mla
-
-    mla.page()
-
-
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=120)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.error, *app.warning)]
-    return app
+page = partial(opened, "mla")
 
 
 def words(app: AppTest) -> str:

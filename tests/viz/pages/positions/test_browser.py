@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from headlight.core.lessons import rotation, tables
-from headlight.viz.pages.positions.choices import SECTIONS
 from playwright.sync_api import Page, expect
 
 from headlight import run
+from headlight.core.lessons import rotation, tables
+from headlight.viz.pages.positions.choices import SECTIONS
 from tests.viz.pages.explore.test_browser import link, until
 
 pytestmark = pytest.mark.browser

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from headlight.viz.pages.positions.choices import (
     LENGTHS,
     MOST,
@@ -18,8 +21,6 @@ from headlight.viz.pages.positions.choices import (
     Positions,
     moved,
 )  # fmt: skip
-from hypothesis import given
-from hypothesis import strategies as st
 
 PLACES, NUMBERS = st.none() | st.integers(0, MOST), st.none() | st.integers(0, 600)
 CHOICES = st.builds(

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from functools import partial
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
+from headlight import load_model, run
 from headlight.core.lessons import rotation
 from headlight.core.model import Model
 from headlight.core.registry import SIBLINGS, ModelRow
 from headlight.viz.pages.positions.choices import SECTIONS, Positions
-from streamlit.testing.v1 import AppTest
-
-from headlight import load_model, run
+from tests.apptest import fine, opened
 
 TEXT = "The old dog saw the young cat."
 
 
-def _script() -> None:
-    from headlight.viz.pages.positions import page as positions
-
-    positions.page()
-
-
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
+page = partial(opened, "positions")
 
 
 def score(app: AppTest) -> float:
     found = next(text.value for text in app.text if "the score is" in text.value)
     return float(re.search(r"the score is (-?[\d.]+)\.$", found)[1])  # type: ignore[index]
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.error, *app.warning)]
-    return app
 
 
 @pytest.mark.parametrize("section", SECTIONS)

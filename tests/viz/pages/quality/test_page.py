@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+
 from headlight.core.analysis.sibling_quality import MEASURES
 from headlight.core.registry import SIBLINGS, ModelRow
 from headlight.viz.pages.quality.choices import QualityChoices
-from streamlit.testing.v1 import AppTest
+from tests.apptest import opened
 
-
-def _script() -> None:
-    from headlight.viz.pages.quality import page as quality
-
-    quality.page()
-
-
-def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=60)
-    for name, value in link.items():
-        app.query_params[name] = value
-    return app.run()
+page = partial(opened, "quality")
 
 
 @pytest.mark.parametrize("measure", MEASURES)

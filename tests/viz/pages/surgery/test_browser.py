@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from headlight.core.surgery import JointSVD, MeanPooling
-from headlight.core.surgery.calibration import inputs
-from headlight.core.surgery.held_out import Evaluation, held_out
-from headlight.core.surgery.whole import convert_model, distances, layer_of, weights_of
 from playwright.sync_api import Page, expect
 from safetensors.numpy import load
 
 from headlight import load_model, run
+from headlight.core.surgery import JointSVD, MeanPooling
+from headlight.core.surgery.calibration import inputs
+from headlight.core.surgery.held_out import Evaluation, held_out
+from headlight.core.surgery.whole import convert_model, distances, layer_of, weights_of
 from tests.viz.pages.compare.test_browser import click_cell, numbers, plot
 from tests.viz.pages.explore.test_browser import link, until
 

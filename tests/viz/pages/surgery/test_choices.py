@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from headlight.core.surgery import Decouple, FreshHeads, JointSVD, MeanPooling, RandomHead, WeightedSVD
 from headlight.viz.pages.surgery.choices import SurgeryChoices, nearest
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
+from headlight import run
 from headlight.core.cache import KVCache
 from headlight.core.model import Model
 from headlight.core.surgery import MeanPooling, Repetition, WeightedSVD
@@ -13,29 +16,13 @@ from headlight.core.surgery.held_out import calibration
 from headlight.core.surgery.methods import METHODS
 from headlight.core.surgery.whole import convert_model, distances, layer_of
 from headlight.viz.pages.surgery.choices import SurgeryChoices
-from streamlit.testing.v1 import AppTest
-
-from headlight import run
+from tests.apptest import fine, opened
 
 TEXT = "The old dog saw the young cat."
 
 
-def _script() -> None:
-    from headlight.viz.pages.surgery import page as surgery
-
-    surgery.page()
-
-
 def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=120)
-    for name, value in {"model": "mha-rope", "text": TEXT, **link}.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def fine(app: AppTest) -> AppTest:
-    assert not app.exception and not app.error and not app.warning, [e.value for e in (*app.error, *app.warning)]
-    return app
+    return opened("surgery", **{"model": "mha-rope", "text": TEXT} | link)
 
 
 def told(app: AppTest) -> str:
@@ -117,7 +104,8 @@ def test_another_model_begins_with_numbers_of_its_own() -> None:
          "The number of KV heads (4) must be a divisor of the 6 that there are: 1, 2, 3, 6 will do; showing 3."),
         ({"method": "decoupled", "rotary": "32"}, "32 rotary dimensions do not fit: a head has 32"),
         ({"layer": "9"}, "Layer 9 does not exist"), ({"head": "6"}, "Head 6 does not exist"),
-        ({"model": "nothing"}, "The link's model is not on this machine"), ({"method": "magic"}, "The link's method is none"),
+        ({"model": "nothing"}, "The link's model is not on this machine"),
+        ({"method": "magic"}, "The link's method isn't valid here"),
     ],
 )  # fmt: skip
 def test_an_impossible_choice_of_a_link_is_told_and_the_nearest_shown(link, says) -> None:

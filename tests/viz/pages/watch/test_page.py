@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from headlight.core.decoding import Continuation
-from headlight.viz.pages.watch import choices as watch_view
-from headlight.viz.pages.watch.choices import WatchChoices
 from streamlit.testing.v1 import AppTest
 
 from headlight import load_model
+from headlight.core.decoding import Continuation
+from headlight.viz.pages.watch import choices as watch_view
+from headlight.viz.pages.watch.choices import WatchChoices
+from tests.apptest import opened
 
 TEXT = "Once upon a time"
 
 
-def _script() -> None:
-    from headlight.viz.pages.watch import page as watch
-
-    watch.page()
-
-
 def page(**link: str) -> AppTest:
-    app = AppTest.from_function(_script, default_timeout=60)
-    for name, value in ({"text": TEXT, "model": "mla-rope"} | link).items():
-        app.query_params[name] = value
-    return app.run()
+    return opened("watch", **{"text": TEXT, "model": "mla-rope"} | link)
 
 
 def written(app: AppTest) -> str:
