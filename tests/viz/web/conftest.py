@@ -22,7 +22,7 @@ class Hosted:
     log: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
     """A running app below /lab/headlight."""
     log, port = tmp_path_factory.mktemp("hosted") / "log", free_port()

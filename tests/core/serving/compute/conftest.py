@@ -19,7 +19,7 @@ def replicas_of(process: psutil.Process) -> list[psutil.Process]:
     return [p for p in process.children(recursive=True) if "ServeReplica" in " ".join(p.cmdline())]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     """url: where it is asked; replicas(): its processes. Afterwards none of its processes is left."""
     pytest.importorskip("ray")
