@@ -19,6 +19,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+# Beside another worker of pytest-xdist a server has a core to itself, not two that it would wait for.
+THREADS = {"OMP_NUM_THREADS": "1"} if "PYTEST_XDIST_WORKER" in os.environ else {}
 
 
 def free_port() -> int:
@@ -50,7 +52,7 @@ def serving(module: list[str], url: str, log: Path, **environment: str) -> Itera
             cwd=ROOT,
             stdout=out,
             stderr=subprocess.STDOUT,
-            env={"MALLOC_ARENA_MAX": "2"} | os.environ | environment,
+            env={"MALLOC_ARENA_MAX": "2"} | THREADS | os.environ | environment,
         )
         try:
             _wait_until_healthy(f"{url}/_stcore/health", process, log)

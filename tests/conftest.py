@@ -32,7 +32,7 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(max(1, torch.get_num_threads() // WORKERS))
 
 # What starts a server, a browser or other processes of its own: each on one worker, and first, since they take longest.
-TOGETHER = ("browser", "package", "compute", "faults")
+TOGETHER = ("browser of pages", "browser", "package", "compute", "faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def group(nodeid: str) -> str:
     """What runs on one worker: each of TOGETHER, and every other file, so that its fixtures are made once."""
     file = nodeid.partition("::")[0]
-    return next((name for name in TOGETHER if f"{name}.py" in file or f"/{name}/" in file), file)
+    if "browser.py" in file:
+        return "browser of pages" if "/pages/" in file else "browser"
+    return next((name for name in TOGETHER if f"/{name}/" in file), file)
 
 
 class Grouped(LoadScopeScheduling):

@@ -88,15 +88,15 @@ PLACES = {
 QUIET = "!document.querySelector('[data-testid=stStatusWidget]')"
 
 
-def settled(page: Page, place: Place) -> str:
+def settled(page: Page, place: Place, quiet: int = 50) -> str:
     """Waits until nothing is under way; the number that picture, slider and address agree on.
 
-    They have to agree for a second without a break: what is on the way to the browser might still undo it.
+    They have to agree for `quiet` milliseconds without a break: what is on the way to the browser might still undo it.
     """
     page.evaluate("window.since = undefined")
     agree = f"window.since = {place.agrees()} && {QUIET} ? window.since ?? performance.now() : undefined"
     try:
-        until(page, f"({agree}) !== undefined && performance.now() - window.since > 1000")
+        until(page, f"({agree}) !== undefined && performance.now() - window.since > {quiet}")
     except TimeoutError:
         shown = page.evaluate(f"[{place.picture}, {place.slider}, {place.address}]")
         raise AssertionError("picture {}, slider {}, address {}".format(*shown)) from None
@@ -118,7 +118,7 @@ def under_way(page: Page, place: Place, slowed: Slowed, at: int, act: Callable[[
         until(page, f"{place.address} === '{wait}'")
     page.go_back()
     slowed.tell("go")
-    return settled(page, place)
+    return settled(page, place, quiet=700)
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import fields
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from headlight.core.analysis.sibling_quality import MEASURES
+from headlight.viz.pages.cache import choices as cache
+from headlight.viz.pages.learn import choices as learn
+from headlight.viz.pages.mla import choices as mla
+from headlight.viz.pages.positions import choices as positions
 from tests.hostile import making
 from tests.hostile.making import EVIL, TIMES
 from tests.hostile.test_functions import FITTING, PAGES
 
-# What costs little in a page; "long" reads whole documents and "surgery" converts models, which have fewer cases.
-CASES = {"explore": 25, "compare": 8, "learn": 20, "positions": 25, "cache": 25, "mla": 12, "quality": 25}
+# Page -> the parameter that opens a section, and the sections: each is run once on a hostile link, since what links become is
+# tried by the thousand in test_functions. Left out: "long", which reads whole documents, and "surgery", which converts models.
+SECTIONS: dict[str, tuple[str, Sequence[str]]] = {
+    "explore": ("layer", "01234"),
+    "compare": ("heads", "012"),
+    "learn": ("step", list(learn.STEPS)),
+    "positions": ("section", list(positions.SECTIONS)),
+    "cache": ("section", list(cache.SECTIONS)),
+    "mla": ("section", list(mla.SECTIONS)),
+    "quality": ("measure", list(MEASURES)),
+}
 MARKED = (
     "markdown",
     "error",
@@ -39,15 +54,14 @@ def markup(words: str) -> bool:
     return any(piece in words for piece in making.MARKUP if EVIL in piece)
 
 
-@pytest.mark.parametrize("page", CASES)
+@pytest.mark.parametrize("page", SECTIONS)
 def test_a_hostile_link_is_a_page_without_exception_and_without_markup(page):
     fallback, more = PAGES[page]
     names, rng = [f.name for f in fields(fallback)] + more, random.Random(f"page {page}")
-    for _ in range(CASES[page] * TIMES):
-        params = {
-            making.sendable(name): making.sendable(value[:2_000])
-            for name, value in making.link(rng, names, FITTING).items()
-        }
+    parameter, sections = SECTIONS[page]
+    for section in [*sections] * TIMES:
+        link = making.link(rng, names, FITTING) | {parameter: section}
+        params = {making.sendable(name): making.sendable(value[:2_000]) for name, value in link.items()}
         app = AppTest.from_function(_one_page, default_timeout=120, kwargs={"name": page})
         for name, value in params.items():
             app.query_params[name] = value
