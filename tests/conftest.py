@@ -18,9 +18,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from headlight import load_model
 from headlight.core.model import Model
-from tests.visiting import address, browser, open_page  # one of each, whichever tests ask for them
+from tests.visiting import address, chrome, open_page  # one of each, whichever tests ask for them
 
-__all__ = ["address", "browser", "open_page"]
+__all__ = ["address", "chrome", "open_page"]
 
 # The same examples every time, however slow the machine; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

@@ -1,14 +1,14 @@
-"""One real server and one real Chromium for all browser tests; a new browser context for each test."""
+"""One real server and one real Chromium for all browser tests; a new tab without a past for each page that a test opens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from tests.browser import chromium, server
+from tests.browser import profile, server
 
 expect.set_options(timeout=60_000)  # as long as every other wait: a busy machine is no fault of the page
 SENTENCE = "The animal didn't cross the street, because it was too tired."
@@ -25,10 +25,21 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A headless Chromium."""
-    with chromium() as opened:
+    with profile(tmp_path_factory.mktemp("profile")) as opened:
+        opened.grant_permissions(["clipboard-read", "clipboard-write"])
         yield opened
+
+
+def forgotten(page: Page, url: str) -> None:
+    """Takes from the browser what a site has left in it."""
+    session, parts = page.context.new_cdp_session(page), urlsplit(url)
+    session.send(
+        "Storage.clearDataForOrigin",
+        {"origin": f"{parts.scheme}://{parts.netloc}", "storageTypes": "cookies,local_storage,indexeddb"},
+    )
+    session.detach()
 
 
 def told(message: ConsoleMessage) -> str:
@@ -37,23 +48,19 @@ def told(message: ConsoleMessage) -> str:
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+def open_page(chrome: BrowserContext, address: str) -> Iterator[Callable[..., Page]]:
     """open_page(width=…, dark=…, base=…, path=…, first=…, **link): a page on that link, painted; console errors fail the
     test. path: of another page than Explore ("compare"); first: the key of the map that it is painted with."""
-    contexts, errors = [], []
+    errors: list[str] = []
 
     def open_it(
         width: int = 1280, dark: bool = False, base: str = address, painted: bool = True, path: str = "",
         first: str = "head_map", **link: object,
     ) -> Page:  # fmt: skip
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if dark else "light",
-            accept_downloads=True,
-            permissions=["clipboard-read", "clipboard-write"],
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = chrome.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        forgotten(page, base)
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(told(message)) if message.type == "error" else None)
@@ -63,6 +70,6 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_it
-    for context in contexts:
-        context.close()
+    for page in chrome.pages[1:]:  # without its first, empty one the browser would end
+        page.close()
     assert [e for e in errors if not any(word in e for word in HARMLESS)] == []

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import BrowserContext, expect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.visitor import Visitor, apart
@@ -55,12 +55,11 @@ def test_a_server_that_is_asked_to_go_ends_with_0_and_leaves_nobody_waiting(tmp_
 
 
 @pytest.mark.browser
-def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Browser, tmp_path: Path) -> None:
+def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(chrome: BrowserContext, tmp_path: Path) -> None:
     port = free_port()
     process = start(port, tmp_path / "log")
-    context = browser.new_context()
+    page = chrome.new_page()
     try:
-        page = context.new_page()
         page.set_default_timeout(60_000)
         page.goto(f"http://127.0.0.1:{port}/?text=A+dog+saw+a+cat&model=minilm&layer=2&head=7&query=2&key=5")
         page.wait_for_selector(".st-key-head_map .heatmaplayer image")
@@ -82,6 +81,6 @@ def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(browser: Bro
         expect(page.locator(".st-key-strip")).to_contain_text("green", timeout=60_000)
         assert page.locator(".stException").count() == 0
     finally:
-        context.close()
+        page.close()
         process.kill()
         process.wait()
