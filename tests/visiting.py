@@ -42,6 +42,11 @@ def forgotten(page: Page, url: str) -> None:
     session.detach()
 
 
+def until(page: Page, condition: str) -> None:
+    """Waits until a condition in JavaScript holds, an error being none; asked ten times a second, not for every frame."""
+    page.wait_for_function(f"() => {{ try {{ return {condition}; }} catch {{ return false; }} }}", polling=100)
+
+
 def told(message: ConsoleMessage) -> str:
     """A message of the console, with the address that it is about."""
     return f"{message.text} {message.location.get('url', '')}"
@@ -59,7 +64,7 @@ def open_page(chrome: BrowserContext, address: str) -> Iterator[Callable[..., Pa
     ) -> Page:  # fmt: skip
         page = chrome.new_page()
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")
         forgotten(page, base)
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: errors.append(str(error)))

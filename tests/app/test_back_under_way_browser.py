@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, TimeoutError
 
 from tests.browser import free_port, serving
-from tests.viz.pages.explore.test_browser import Opener, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import Opener
 
 pytestmark = pytest.mark.browser
 MOMENTS = 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.visiting import until
 from tests.viz.pages.explore.test_browser import Opener, link
 
 pytestmark = pytest.mark.browser
@@ -20,7 +21,7 @@ def test_back_goes_to_the_page_before_with_its_choices(open_page: Opener) -> Non
     page.get_by_role("link", name="Positions").click()
     page.wait_for_selector(".st-key-figure_dials .main-svg", state="attached")
     page.wait_for_url("**section=rope**")
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+    until(page, "!document.querySelector('[data-testid=stStatusWidget]')")
     for _ in range(2):  # the address before it was completed, where the script that keeps the history was not there yet
         page.go_back()
         if "/quality" in page.url:
@@ -35,7 +36,7 @@ def test_back_leaves_the_app_where_it_was_entered(open_page: Opener) -> None:
     page.wait_for_url("**head=**")
     for _ in range(2):  # the link as it came, where it was completed before the script that keeps the history was there
         page.go_back()
-        page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+        until(page, "!document.querySelector('[data-testid=stStatusWidget]')")
         if page.url == "about:blank":
             break
     assert page.url == "about:blank"

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from benchmarks.visitor import Visitor, apart
 from tests.browser import free_port
 from tests.faults.servers import start
+from tests.visiting import until
 
 # Keeps how the page's script fares, so that its first run on the new server can be waited for.
 STATES = """() => {
@@ -71,12 +72,10 @@ def test_a_page_whose_server_was_killed_comes_back_as_its_link_says(chrome: Brow
         page.evaluate(STATES)
         process = start(port, tmp_path / "log")
         expect(box).to_be_enabled(timeout=60_000)  # the page has found its new server by itself
-        page.wait_for_function(
-            "() => window.states.includes('running') && window.states.at(-1) === 'notRunning'", timeout=60_000
-        )
+        until(page, "window.states.includes('running') && window.states.at(-1) === 'notRunning'")
         expect(box).to_have_value("A dog saw a cat", timeout=60_000)
         box.fill("A dog saw a green bird")
-        page.wait_for_function("() => document.location.search.includes('green')", timeout=60_000)
+        until(page, "document.location.search.includes('green')")
         assert "layer=2" in page.url and "head=7" in page.url and "model=minilm" in page.url
         expect(page.locator(".st-key-strip")).to_contain_text("green", timeout=60_000)
         assert page.locator(".stException").count() == 0

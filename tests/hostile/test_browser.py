@@ -10,10 +10,11 @@ from playwright.sync_api import Page, expect
 
 from tests.hostile import making
 from tests.hostile.making import EVIL, TIMES
+from tests.visiting import until
 
 LINKS, SENTENCES, TEXTS = 6, 12, 7  # links that are opened, sentences typed on each, texts in one: 504 together
 FIRST = ("river", "garden")  # the first word of a sentence, in turns, by which one is told from the one before
-REST = "() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
+REST = "document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"
 # Anything that was made from a visitor's text and is no text: elements, addresses and attributes that hold it.
 MADE = f"""() => [...document.querySelectorAll('img, script, iframe, svg, a, b, h1, h2, [onerror], [onload]')].filter(
     e => /{EVIL}/.test(e.getAttribute('src') || '') || /{EVIL}/.test(e.getAttribute('href') || '')
@@ -41,6 +42,6 @@ def test_hostile_sentences_and_links_leave_the_page_whole(open_page) -> None:
             sentence = " ".join([FIRST[i % 2], *(making.text(rng) for _ in range(TEXTS))])[:400]
             page.get_by_role("textbox", name="Sentence").fill(making.sendable(sentence).replace("\x00", "␀"))
             expect(page.locator(".st-key-strip")).to_contain_text(FIRST[i % 2])
-            page.wait_for_function(REST)
+            until(page, REST)
             assert page.locator(".stException").count() == 0 and page.evaluate(MADE) == 0, (clean, sentence)
     assert dialogs == [] and outside == []

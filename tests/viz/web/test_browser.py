@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from headlight.viz.web.preview import TOLD
+from tests.visiting import until
 from tests.viz.pages.explore.test_browser import Opener
 from tests.viz.web.conftest import PUBLIC, Hosted
 from tests.viz.web.test_preview import get
@@ -64,7 +65,7 @@ def outside() -> Iterator[tuple[str, list[str]]]:
 
 def settled(page: Page) -> None:
     expect(page.locator("h1.headlight").first).to_be_visible()
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')")
+    until(page, "!document.querySelector('[data-testid=stStatusWidget]')")
 
 
 def test_every_page_draws_under_the_policy(open_page: Opener, address: str) -> None:

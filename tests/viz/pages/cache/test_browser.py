@@ -17,7 +17,8 @@ from headlight.core.memory.decode_cost import ways
 from headlight.core.memory.hardware import card
 from headlight.core.memory.published import published
 from headlight.core.registry import SIBLINGS
-from tests.viz.pages.explore.test_browser import link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import link
 from tests.viz.pages.positions.test_browser import drawn, plot
 
 pytestmark = pytest.mark.browser

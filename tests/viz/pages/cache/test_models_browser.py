@@ -17,7 +17,8 @@ from headlight.core.memory.sizes import bytes_at, parts_at
 from headlight.core.memory.variants import as_mha, as_mla, with_kv_heads
 from headlight.viz.pages.cache.choices import MODELS, WAYS
 from tests.core.memory.test_memory_config import LLAMA, MLA
-from tests.viz.pages.explore.test_browser import link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import link
 from tests.viz.pages.positions.test_browser import drawn, plot
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from headlight import run
 from headlight.core.analysis.compare import best_match, read_alike
-from tests.viz.pages.explore.test_browser import HOSTILE, link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import HOSTILE, link
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]

@@ -16,7 +16,7 @@ from safetensors.numpy import load
 
 from headlight import run
 from tests.browser import server
-from tests.visiting import SENTENCE
+from tests.visiting import SENTENCE, until
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]
@@ -25,11 +25,6 @@ MAP = "document.querySelector('.st-key-head_map .js-plotly-plot')"
 # The numbers of the drawn map, decoded by Plotly, blank cells as null.
 NUMBERS = f"Array.from({MAP}._fullData[0].z, row => Array.from(row, v => Number.isNaN(v) ? null : v))"
 LABELS = f"{MAP}.layout.xaxis.ticktext"
-
-
-def until(page: Page, condition: str) -> None:
-    """Waits until a condition in JavaScript holds."""
-    page.wait_for_function(f"() => {{ try {{ return {condition}; }} catch {{ return false; }} }}")
 
 
 def link(page: Page) -> dict[str, str]:

@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from headlight import load_model, run
-from tests.viz.pages.explore.test_browser import LABELS, NUMBERS, Opener, link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import LABELS, NUMBERS, Opener, link
 
 pytestmark = pytest.mark.browser
 TEXT = "Tom saw the old dog, and the old dog saw Tom."
@@ -35,7 +36,7 @@ def test_each_press_of_attention_draws_that_siblings_own_numbers(open_page: Open
         press(page, "attention", title)
         expect(page.get_by_text(f"{title} · RoPE keeps")).to_be_visible()
         expected = run(load_model(name, "cpu"), TEXT, layers=[2]).layers[2].weights[4].numpy()
-        page.wait_for_function(f"value => Math.abs(({NUMBERS})[7][3] - value) < 1e-5", arg=float(expected[7, 3]))
+        until(page, f"Math.abs(({NUMBERS})[7][3] - {float(expected[7, 3])}) < 1e-5")
         assert np.abs(drawn(page) - expected).max() < 1e-5
         assert link(page) | {"model": name, "layer": "2", "head": "4", "query": "7", "key": "3"} == link(page)
         assert page.locator(".st-key-grid .bracket").all_inner_texts() == shared

@@ -7,7 +7,8 @@ from playwright.sync_api import expect
 
 from headlight import run
 from headlight.viz.pages.learn.choices import SENTENCE, STEPS
-from tests.viz.pages.explore.test_browser import Opener, link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import Opener, link
 from tests.viz.pages.positions.test_browser import drawn, plot
 
 pytestmark = pytest.mark.browser
@@ -35,7 +36,7 @@ def test_next_turns_to_the_top_of_every_step(open_page: Opener) -> None:
     page = open_page(path="learn", painted=False, width=390)
     for number, step in enumerate(STEPS, 1):
         expect(page.get_by_role("heading", name=f"{number} · ")).to_be_in_viewport(timeout=60_000)
-        page.wait_for_function(f"() => document.querySelector('.st-key-section_{step}')")
+        until(page, f"document.querySelector('.st-key-section_{step}')")
         assert page.get_by_test_id("stMain").evaluate("e => e.scrollWidth - e.clientWidth") <= 1, step
         if number < len(STEPS):
             page.get_by_role("button", name="Next: ").click()

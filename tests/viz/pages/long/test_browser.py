@@ -14,7 +14,8 @@ from headlight import run
 from headlight.core.long.document import long_texts
 from headlight.core.long.pooling import Region, pool
 from headlight.core.model import Model
-from tests.viz.pages.explore.test_browser import link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import link
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]

@@ -14,7 +14,8 @@ from safetensors.numpy import load
 from headlight import load_model, run
 from headlight.core.lessons import absorbing, latent
 from headlight.viz.pages.mla.choices import SECTIONS
-from tests.viz.pages.explore.test_browser import link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import link
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]

@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 from headlight import run
 from headlight.core.lessons import rotation, tables
 from headlight.viz.pages.positions.choices import SECTIONS
-from tests.viz.pages.explore.test_browser import link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import link
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]

@@ -16,8 +16,9 @@ from headlight.core.surgery import JointSVD, MeanPooling
 from headlight.core.surgery.calibration import inputs
 from headlight.core.surgery.held_out import Evaluation, held_out
 from headlight.core.surgery.whole import convert_model, distances, layer_of, weights_of
+from tests.visiting import until
 from tests.viz.pages.compare.test_browser import click_cell, numbers, plot
-from tests.viz.pages.explore.test_browser import link, until
+from tests.viz.pages.explore.test_browser import link
 
 pytestmark = pytest.mark.browser
 Opener = Callable[..., Page]

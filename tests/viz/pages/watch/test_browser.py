@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.viz.pages.explore.test_browser import Opener, link, until
+from tests.visiting import until
+from tests.viz.pages.explore.test_browser import Opener, link
 
 pytestmark = pytest.mark.browser
 MAP = "document.querySelector('.st-key-watch_map .js-plotly-plot')"
