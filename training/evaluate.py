@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from headlight.core.checkpoints.folder import Config, Weights, read_config
 from headlight.core.decoding import continue_text
 from headlight.core.errors import HeadlightError, TrainingError
 from headlight.core.model import Model
+from headlight.core.tokenizer import Tokenizer
 from training import files
-from training.measures import heads, pronouns
+from training.measures import heads, pronouns, repeated, templates
 from training.measures.trigram import Trigram
 from training.model import Network
 from training.presets import SEEDS, SPREAD, Preset, budget, siblings
@@ -37,7 +39,8 @@ from training.text.tokens import START
 ROOT = Path(__file__).resolve().parent.parent
 COREF = ROOT / "assets" / "coref"
 SAMPLE = 16  # validation rows that are shipped, so that a test can check a card without the corpus
-OPENING = "Once upon a time"
+OPENINGS = ("Once upon a time", "The old man looked at the sea and said", "My sister has a dog.")
+WARMTH, SAMPLED = 0.7, range(5)  # temperature and seeds of the sampled texts
 _CPU = torch.device("cpu")
 _TOGETHER = 8  # rows in one forward pass
 _CONTINUED = 80  # tokens of a sample text
@@ -50,15 +53,29 @@ def measure(folder: Path, prepared: Prepared, valid: int, coref: Path = COREF) -
     """
     config = read_config(folder)
     model = checkpoint.load(folder, _CPU, torch.float32)
-    rows = sample_rows(prepared)[:, :-1].tolist()
-    return losses(config, read_params(folder), prepared, valid) | {
+    sample, params = sample_rows(prepared), read_params(folder)
+    rows = sample[:, :-1].tolist()
+    return losses(config, params, prepared, valid) | {
+        "loss_by_kind": losses_by_kind(config, params, prepared, valid),
+        "repeated_passage": round(repeated.advantage(partial(token_losses, config, params), sample), 4),
+        "templates": answers(config, params, model.tokenizer),
         "heads": {
             "previous_token": _rounded(heads.previous_token(model, rows)),
             "induction": _rounded(heads.induction(model, config["vocab_size"])),
         },
         "pronouns": {name: _found(model, items) for name, items in pronouns.read(coref).items()},
-        "samples": {"greedy": write_on(model, 0.0), "sampled at temperature 0.8, seed 1": write_on(model, 0.8, seed=1)},
+        "samples": samples(model),
     }
+
+
+def answers(config: Config, params: Mapping[str, Tensor], tokenizer: Tokenizer) -> dict[str, Any]:
+    """What the model knows of English by the sets of `templates`: share of right answers (0-1), items, error, chance."""
+    network, found = Network(config), {}
+    for name, make in templates.SETS.items():
+        share = templates.share(tokenizer, partial(network.logits, params), make())
+        error = round(share.standard_error, 4)
+        found[name] = asdict(share) | {"standard_error": error, "chance": templates.CHANCE}
+    return found
 
 
 def losses(config: Config, params: Mapping[str, Tensor], prepared: Prepared, valid: int) -> dict[str, Any]:
@@ -112,11 +129,20 @@ def sample_rows(prepared: Prepared) -> Int[Tensor, "rows seq"]:
     return prepared.valid.batch(prepared.valid.spread(SAMPLE))[1]
 
 
-def write_on(model: Model, temperature: float, seed: int = 0) -> str:
-    """OPENING and what the model makes of it, up to where it ends the text itself."""
-    ids = [step.id for step in continue_text(model, OPENING, min(_CONTINUED, model.context // 2), temperature, seed)]
+def samples(model: Model) -> dict[str, str]:
+    """How to choose -> what the model writes on from OPENINGS: greedy, and all of SAMPLED for the first; none is picked."""
+    sampled = {
+        f"sampled at temperature {WARMTH}, seed {seed}": write_on(model, OPENINGS[0], WARMTH, seed) for seed in SAMPLED
+    }
+    others = {f"greedy: {opening}": write_on(model, opening, 0.0) for opening in OPENINGS[1:]}
+    return {"greedy": write_on(model, OPENINGS[0], 0.0)} | others | sampled
+
+
+def write_on(model: Model, opening: str, temperature: float, seed: int = 0) -> str:
+    """The opening and what the model makes of it, up to where it ends the text itself."""
+    ids = [step.id for step in continue_text(model, opening, min(_CONTINUED, model.context // 2), temperature, seed)]
     end = ids.index(START) if START in ids else len(ids)
-    return OPENING + model.tokenizer.decode(ids[:end])
+    return opening + model.tokenizer.decode(ids[:end])
 
 
 def _found(model: Model, items: list[pronouns.Item]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from headlight.core.checkpoints import sibling
 from headlight.core.errors import CheckpointError
 from headlight.core.model import run
 from training import evaluate
+from training.measures import templates
 from training.presets import PRESETS, siblings
 
 CPU = torch.device("cpu")
@@ -50,7 +51,10 @@ def test_the_card_says_how_a_sibling_was_made(trained):
     assert str(trained.folder) not in json.dumps(card)
     assert len(card["loss_curve"]["step"]) == 12 and card["validation_loss"] > 0
     assert [len(layer) for layer in card["heads"]["previous_token"]] == [4, 4]
-    assert all(text.startswith("Once upon a time") for text in card["samples"].values())
+    assert len(card["samples"]) == len(evaluate.OPENINGS) + len(evaluate.SAMPLED)
+    assert all(text.startswith(evaluate.OPENINGS) for text in card["samples"].values())
+    assert set(card["templates"]) == set(templates.SETS) and set(card["loss_by_kind"]) >= {"all"}
+    assert isinstance(card["repeated_passage"], float)
     assert card["pronouns"]["winogender"]["chance"] == 0.5
 
 
