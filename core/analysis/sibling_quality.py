@@ -77,6 +77,31 @@ MEASURES: Mapping[str, Measure] = {
         "Random tokens, repeated once: the highest mean weight on what followed the same token the first time "
         "(Olsson et al. 2022).",
     ),
+    "repeated_passage": Measure(
+        "A passage read twice", "easier by (nats per token)", False,
+        "Passages of 127 tokens, read twice: by how much the second copy is easier than the first. A model that copies would "
+        "gain all that there is to gain.",
+    ),
+    "agreement": Measure(
+        "Agreement: verb beside the noun", "share of right verbs (0-1)", False,
+        "500 sentences such as “The dogs”, made from words of the corpus: is “are” likelier than “is”? Each answer is right in "
+        "half of them. Bars: one standard error.",
+    ),
+    "agreement_across": Measure(
+        "Agreement: another noun between", "share of right verbs (0-1)", False,
+        "500 sentences such as “The dogs near the tree”: is “are” likelier than “is”? The noun between is of the other number "
+        "in half of them, so whoever goes by the nearest noun is right in half. Bars: one standard error.",
+    ),
+    "reflexives": Measure(
+        "himself or herself", "share of right pronouns (0-1)", False,
+        "500 sentences such as “The queen washed”: is “herself” likelier than “himself”? Each answer is right in half of them. "
+        "Bars: one standard error.",
+    ),
+    "quotes": Measure(
+        "Quotation marks closed", "share of right answers (0-1)", False,
+        "500 pairs such as “\"Come here” and “Come here”: is a quotation mark likelier to follow where one is open? "
+        "Bars: one standard error.",
+    ),
 }  # fmt: skip
 
 
@@ -109,7 +134,9 @@ def _quality(name: str) -> Quality:
     scores = {"loss": Score(card["validation_loss"], _table().get("seeds", {}).get("standard_deviation"))}
     for measure, heads in card.get("heads", {}).items():
         scores[measure] = Score(max(max(layer) for layer in heads))
-    for measure, found in card.get("pronouns", {}).items():
+    if "repeated_passage" in card:
+        scores["repeated_passage"] = Score(card["repeated_passage"])
+    for measure, found in (*card.get("pronouns", {}).items(), *card.get("templates", {}).items()):
         scores[measure] = Score(found["accuracy"], found["standard_error"], found["chance"])
     return Quality(
         name, row.title, str(row.attention), str(row.position), card["parameters"],
