@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from headlight.core import ASSETS
 from headlight.core.checkpoints import variant
@@ -45,6 +47,24 @@ class VariantQuality:
         if self.measure == "cosine":
             return f"cosine {healed} to the original's sentences"
         return f"perplexity {number(self.measure, self.trained[HELD_OUT])} → {healed}"
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that it was measured on."""
+        return list(self.healed)
+
+    def numbers(self, text: str) -> tuple[str, str, str]:
+        """As trained, converted and healed on one of its texts, as they are written."""
+        trained, converted, healed = (
+            number(self.measure, of[text]) for of in (self.trained, self.converted, self.healed)
+        )
+        return trained, converted, healed
+
+
+def loss_curves(found: Sequence[VariantQuality]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Steps (n,) of all curves together, and a line (n,) a variant by its title, NaN beyond its last step."""
+    steps = np.unique(np.concatenate([np.asarray(each.losses[0]) for each in found]))
+    return steps, {each.title: np.interp(steps, *each.losses, left=np.nan, right=np.nan) for each in found}
 
 
 def number(measure: str, value: float) -> str:

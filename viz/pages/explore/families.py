@@ -80,7 +80,9 @@ def _about_position(name: str) -> str | None:
     if base not in PACKAGED:
         return None
     encoding = ENCODINGS[str(PACKAGED[base].position)].title
-    return f"{PACKAGED[base].title} was trained with this ({encoding}), and stays with it; the siblings have other ones."
+    return (
+        f"{PACKAGED[base].title} was trained with this ({encoding}), and stays with it; the siblings have other ones."
+    )
 
 
 def _switch(label: str, value: str, titles: dict[str, str], about: str | None) -> None:

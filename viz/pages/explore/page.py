@@ -50,7 +50,11 @@ def _page() -> None:
     choices, notes = state.read()
     if choices.model not in names:
         instead = base_of(choices.model)  # of a variant that is not here
-        choices = replace(choices, model=instead) if instead in names else replace(choices, model=names[0], layer=None, head=None)
+        choices = (
+            replace(choices, model=instead)
+            if instead in names
+            else replace(choices, model=names[0], layer=None, head=None)
+        )
         notes.append(f"The link's model is not on this machine; showing {store.engine().rows[choices.model].title}.")
     st.html(_HEADING)
     _ask_for_text(choices)
