@@ -17,7 +17,7 @@ def sentence() -> str:
 
 
 def weights(model: Readable, base: str) -> dict[str, float]:
-    """ "layer.head" -> the weight (0-1) from "it" to "animal", for HEADS[base]; model: `base` or a variant of it.
+    """ "layer.head" -> the weight (0-1) from "it" to "animal", for HEADS[base] (none elsewhere); model: `base` or its variant.
 
     Query heads keep their numbers in a conversion, so a head of a variant is the one that it was made from.
 
@@ -25,10 +25,10 @@ def weights(model: Readable, base: str) -> dict[str, float]:
     >>> {head: round(weight, 2) for head, weight in weights(load_model("minilm", "cpu"), "minilm").items()}
     {'3.1': 0.69, '5.11': 0.68}
     """
-    words = next(iter(examples()[0].spots.values()))
-    found = run(model, sentence(), sorted({layer for layer, _ in HEADS[base]}))
-    query, key = _places(words, found.tokens.pieces)
-    return {f"{layer}.{head}": float(found.layers[layer].weights[head, query, key]) for layer, head in HEADS[base]}
+    heads = HEADS.get(base, ())
+    found = run(model, sentence(), sorted({layer for layer, _ in heads}))
+    query, key = _places(next(iter(examples()[0].spots.values())), found.tokens.pieces)
+    return {f"{layer}.{head}": float(found.layers[layer].weights[head, query, key]) for layer, head in heads}
 
 
 def _places(words: Spot, pieces: tuple[str, ...]) -> tuple[int, int]:

@@ -65,7 +65,9 @@ def _about(found: list[VariantQuality]) -> str:
         f"{told[:1].upper()}{told[1:]}." for told in dict.fromkeys(each.card["held_out_check"] for each in found)
     )
     lacking = [title for base in PACKAGED for title in missing(base)]
-    told = f"Perplexity: less is better. Cosine of sentence embeddings to the original's: 1 is best. {controls} {checks}"
+    told = (
+        f"Perplexity: less is better. Cosine of sentence embeddings to the original's: 1 is best. {controls} {checks}"
+    )
     return told + (f" Not on this machine: {', '.join(lacking)}." if lacking else "")
 
 
