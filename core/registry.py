@@ -114,14 +114,6 @@ PACKAGED: Mapping[str, ModelRow] = {
 }
 
 
-def _repeated(base: Model) -> Model:
-    """Every query head with keys and values of its own, copies of those it shared: the same model as MHA."""
-    from headlight.core.surgery import Repetition  # asks for much that a name does not need
-    from headlight.core.surgery.whole import convert_model
-
-    return convert_model(base, Repetition(), base.n_heads)
-
-
 def _healed(base: Model, name: str) -> Model:
     return variant.load(variant.FOLDER / name, base)
 
@@ -154,7 +146,9 @@ def variants() -> dict[str, ModelRow]:
             ("minilm", "gqa"), ("minilm", "mqa"), ("minilm", "latent"), ("smollm2", "mqa"), ("smollm2", "mla"),
         )
     }  # fmt: skip
-    return {"smollm2-mha": _variant("smollm2", "mha", lambda base, _: _repeated(base), exact, shipped=False)} | rows
+    return {
+        "smollm2-mha": _variant("smollm2", "mha", lambda base, _: variant.as_mha(base), exact, shipped=False)
+    } | rows
 
 
 def _families() -> dict[str, ModelRow]:

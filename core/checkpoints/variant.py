@@ -25,7 +25,7 @@ from torch import Tensor
 
 from headlight.core.attention import GQA, MHA, MLA, MQA, Attention, Latent
 from headlight.core.attention.base import Params
-from headlight.core.attention.folds import fold_columns, fold_rows
+from headlight.core.attention.folds import fold_columns, fold_rows, repeat_heads
 from headlight.core.checkpoints.folder import Config, Weights, read_config
 from headlight.core.errors import CheckpointError
 from headlight.core.model import Model
@@ -50,6 +50,14 @@ def load(folder: Path, base: Model) -> Model:
     layers = tuple(_layer(base, i, layer_tensors(tensors, i), attention, folder) for i in range(base.n_layers))
     position = position_of(config, base.position)
     return replace(base, name=folder.name, attention=attention, position=position, layers=layers)
+
+
+def as_mha(base: Model) -> Model:
+    """The same model with keys and values for every query head, copies of those it shared: exact, and a larger cache."""
+    own = base.attention
+    attention = MHA(own.d_model, own.n_heads, own.head_dim, own.causal, own.bias)
+    layers = tuple(repeat_heads(params, own, own.n_heads) for params in base.layers)
+    return replace(base, attention=attention, layers=layers)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from headlight.core.errors import CheckpointError, UnknownNameError
 from headlight.core.model import Model
 from headlight.core.registry import MODELS, PACKAGED, base_of, relatives, with_attention
 from headlight.core.serving.engine import Engine
+from headlight.core.surgery import Repetition
+from headlight.core.surgery.whole import convert_model
 
 VARIANTS = [name for name, row in MODELS.items() if row.base is not None]
 HERE = [name for name in VARIANTS if MODELS[name].installed]
@@ -65,6 +67,9 @@ def test_smollm2_as_mha_is_smollm2(smollm2: Model) -> None:
     assert ours.logits is not None and theirs.logits is not None
     assert new.name == "smollm2-mha" and float((ours.logits - theirs.logits).abs().max()) < 1e-5
     torch.testing.assert_close(ours.layers[13].weights, theirs.layers[13].weights, rtol=0, atol=1e-5)
+    by_surgery = convert_model(smollm2, Repetition(), smollm2.n_heads)
+    assert new.attention == by_surgery.attention
+    assert all(torch.equal(new.layers[7][name], t) for name, t in by_surgery.layers[7].items())
     assert new.layers[4]["q_proj.weight"] is smollm2.layers[4]["q_proj.weight"]
 
 
