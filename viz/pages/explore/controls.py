@@ -25,8 +25,8 @@ def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     take = partial(_model_changed, on_model)
     state.segments("Model", "model", chosen, titles, take, help=markdown_text(rows[view.model].about))
     explore_families.switches(view)
-    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=160)
-    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=160)
+    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=110)
+    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=110)
     state.toggle("Leave the first token out of the colour scale", "skip_first", view.skip_first, help=SINKS)
     if store.engine().any_model:
         own_model()

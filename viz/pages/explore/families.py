@@ -17,7 +17,7 @@ from headlight.viz.pages.explore.choices import View, state
 from headlight.viz.text import markdown_text
 
 _BEFORE = "family_before"  # session: (name, in short) of the model on screen, and of the one before it in its family
-_LATENT = "Latent: MLA without a rotated key, since {title} adds its positions to the input and nothing is rotated."
+_LATENT = "Latent: MLA without RoPE, since {title} adds its positions to the input and nothing is rotated."
 
 
 def family(name: str) -> str:
@@ -134,7 +134,8 @@ def _of_variant(name: str) -> tuple[str, str]:
     how = how_made(name)
     if is_shipped(name):
         told = quality(name).told
-        return f"{how}: {told}", told.rpartition("→ ")[2]
+        more = " · Latent: MLA without RoPE" if MODELS[name].attention == "latent" else ""
+        return f"{how}: {told}{more}", told.rpartition("→ ")[2]
     told = as_trained(base_of(name))
     return (f"{how}: {told}", told) if told else (how, how)
 

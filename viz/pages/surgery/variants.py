@@ -24,8 +24,8 @@ _INTRO = (
     "only its attention learns, until it answers as the original does. What came of it is on Explore's Attention switch."
 )
 _LOSSES = {
-    "distributions": "distance of next-token distributions (nats per token)",
-    "token states": "distance of token states",
+    "distributions": ("What comes next: KL from the original", "nats per token"),
+    "token states": ("Token states: distance from the original's", "distance"),
 }
 
 
@@ -93,8 +93,9 @@ def _losses(found: list[VariantQuality], look: Theme) -> None:
     there = {what: group for what, group in groups.items() if group}
     for column, (what, group) in zip(st.columns(len(there), gap="medium"), there.items(), strict=True):
         steps, lines = loss_curves(group)
+        title, axis = _LOSSES[what]
         figure = curves(
-            steps, lines, "Healing", axes=("steps", _LOSSES[what]), log=(False, True), theme=look, height=300
+            steps, lines, title, axes=("steps", axis), log=(False, True), theme=look, height=300
         )  # fmt: skip
         ends = "; ".join(f"{each.title} {each.losses[1][0]:.3g} to {each.losses[1][-1]:.3g}" for each in group)
         name = what.replace(" ", "_")
