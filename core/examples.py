@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headlight.core import ASSETS
+from headlight.core.registry import base_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Example:
     title: str
     text: str
     spots: Mapping[str, Spot]
+
+    def spot(self, model: str) -> Spot | None:
+        """The head to show first in a model, by name; a variant's heads are those of the model that it was made from."""
+        return self.spots.get(base_of(model))
 
 
 def examples() -> list[Example]:

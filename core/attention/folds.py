@@ -9,6 +9,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
+from headlight.core.attention.base import Attention, Params
+
 Folds = Float[Tensor, "folds head_dim head_dim"]
 
 
@@ -21,3 +23,15 @@ def fold_rows(weight: Float[Tensor, "n_heads_dim in_dim"], folds: Folds) -> Floa
 def fold_columns(weight: Float[Tensor, "out_dim n_heads_dim"], folds: Folds) -> Float[Tensor, "out_dim n_heads_dim"]:
     """Each head's columns through its fold: W_h F."""
     return fold_rows(weight.T, folds.mT).T
+
+
+def repeat_heads(params: Params, source: Attention, n_heads: int) -> dict[str, Tensor]:
+    """Parameters with copies of the key and value heads, `n_heads` of each in all; every other tensor is the one given.
+
+    Exact: each query head reads what it read (Ainslie et al. 2023, arXiv 2305.13245, section 2.2, the other way round).
+    """
+    made = dict(params)
+    for name in [name for name in made if name.startswith(("k_proj", "v_proj"))]:
+        heads = made[name].unflatten(0, (source.n_kv_heads, source.head_dim))
+        made[name] = heads.repeat_interleave(n_heads // source.n_kv_heads, 0).flatten(0, 1)
+    return made

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -84,10 +85,17 @@ class Engine:
         """The model, loaded on first use; who wants the same one meanwhile waits, all others go on."""
         if name in self._models:
             return self._models[name]
-        row: ModelRow = lookup(self.rows, name, "model")
+        return self._loaded(name, lookup(self.rows, name, "model"), progress)
+
+    def _loaded(self, name: str, row: ModelRow, progress: Progress | None) -> Readable:
+        """A variant is laid over its packaged model, loaded once for both, whether that is offered or not."""
+        if row.base is not None and row.over is not None:
+            load = partial(row.over, self._loaded(row.base, MODELS[row.base], progress))
+        else:
+            load = partial(row.load, self.device, torch.float32, progress)
         with self._loading:
             if name not in self._models:
-                self._models[name] = with_room(lambda: row.load(self.device, torch.float32, progress), self.let_go)
+                self._models[name] = with_room(load, self.let_go)
             return self._models[name]
 
     def add(self, path_or_id: str, progress: Progress | None = None) -> None:

@@ -41,7 +41,7 @@ def prepared(it: Recipe, corpus: Path, work: Path) -> Run:
     """The original, its conversion and the batches, those made before taken from `work`."""
     teacher: Model = lookup(MODELS, it.model, "model").load(CPU, torch.float32, None)
     read = _kept(work / f"{it.model}-batches.pt", lambda: vars(_read(it, teacher, corpus)))
-    start = _kept(work / it.name / "start.pt", lambda: vars(_started(it, teacher)))
+    start = _kept(work / it.name / "start.pt", lambda: vars(started(it, teacher)))
     return Run(it, teacher, Start(**start), Reading(**read), work)
 
 
@@ -51,7 +51,8 @@ def _read(it: Recipe, teacher: Model, corpus: Path) -> Reading:
     return reading.sentences(teacher, corpus, it.length, it.together, STEPS)
 
 
-def _started(it: Recipe, teacher: Model) -> Start:
+def started(it: Recipe, teacher: Model) -> Start:
+    """The conversion that a variant begins with, calibrated on the text for that."""
     # An encoder is used on sentences, each between its special tokens, so it is calibrated on them.
     text = calibration().sentences if teacher.head is None else calibration().passages
     return it.start(teacher, second_moments(teacher, text))

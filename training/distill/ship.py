@@ -14,11 +14,13 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from headlight.core.analysis import referent
 from headlight.core.checkpoints import variant
 from headlight.core.model import Model
 from headlight.core.surgery.held_out import Evaluation, held_out, held_out_news
 from training import files
 from training.distill.loop import BETAS, CLIP, FLOOR, UP, Run, State
+from training.distill.starts import Start
 from training.loop import Machine
 from training.ship import curve, hardware
 
@@ -32,8 +34,9 @@ def ship(run: Run, state: State, decay: int, command: str, output: Path) -> dict
     card = facts(run, state, decay, command) | {"as_trained": as_trained(run), "converted": converted(run)}
     temporary = Path(tempfile.mkdtemp(prefix=f".{run.recipe.name}.", dir=output))
     try:
-        write(run, state.tensors, temporary)
+        write(run.teacher, run.start, state.tensors, temporary)
         card["healed"] = values(run.teacher, temporary)
+        card["referent"] = looks(run.teacher, run.start, temporary)
         card["megabytes"] = round((temporary / "model.safetensors").stat().st_size / 1e6, 2)
         files.write_json(temporary / "card.json", card)
         temporary.chmod(0o755)
@@ -43,11 +46,11 @@ def ship(run: Run, state: State, decay: int, command: str, output: Path) -> dict
     return card
 
 
-def write(run: Run, tensors: Mapping[str, Tensor], folder: Path) -> None:
+def write(base: Model, start: Start, tensors: Mapping[str, Tensor], folder: Path) -> None:
     """Tensors in half precision and config.json."""
     halves = {name: t.detach().half().contiguous() for name, t in tensors.items()}
     files.write(folder / "model.safetensors", safetensors.torch.save(halves))
-    config = variant.config_of(run.teacher.name, run.start.attention, run.start.position)
+    config = variant.config_of(base.name, start.attention, start.position)
     files.write_json(folder / "config.json", config)
 
 
@@ -55,6 +58,19 @@ def values(base: Model, folder: Path) -> dict[str, float]:
     """What the variant in a folder reaches on both held-out texts, as it is shipped."""
     model = variant.load(folder, base)
     return {title: round(Evaluation.of(base, text()).value(model), 4) for title, text in TEXTS.items()}
+
+
+def looks(base: Model, start: Start, folder: Path) -> dict[str, dict[str, float]]:
+    """The weight from "it" to "animal" in the heads of `referent.HEADS`: as trained, converted, and in a folder."""
+    with tempfile.TemporaryDirectory() as place:
+        write(base, start, start.tensors, Path(place))
+        models = {
+            "as_trained": base,
+            "converted": variant.load(Path(place), base),
+            "healed": variant.load(folder, base),
+        }
+    found = {title: referent.weights(model, base.name) for title, model in models.items()}
+    return {title: {head: round(weight, 4) for head, weight in row.items()} for title, row in found.items()}
 
 
 def as_trained(run: Run) -> dict[str, float]:
@@ -71,7 +87,7 @@ def converted(run: Run) -> dict[str, float]:
 
     def measure() -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
-            write(run, run.start.tensors, Path(folder))
+            write(run.teacher, run.start, run.start.tensors, Path(folder))
             return values(run.teacher, Path(folder))
 
     return _once(run.work / run.recipe.name / "converted.json", measure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headlight.core.attention import GQA, Attention
+from headlight.core.attention.folds import repeat_heads
 from headlight.core.positions.base import Position
 from headlight.core.surgery.base import Conversion, Converted, Prepared, TrainedLayer, heads_of, with_kv_heads
 
@@ -51,8 +52,5 @@ class Repetition(Conversion):
 
 
 def _repeated(layer: TrainedLayer, n_heads: int) -> Converted:
-    source, params = layer.attention, dict(layer.params)
-    for name in [name for name in params if name.startswith(("k_proj", "v_proj"))]:
-        heads = params[name].unflatten(0, (source.n_kv_heads, source.head_dim))
-        params[name] = heads.repeat_interleave(n_heads // source.n_kv_heads, 0).flatten(0, 1)
-    return Converted(with_kv_heads(source, n_heads), params)
+    source = layer.attention
+    return Converted(with_kv_heads(source, n_heads), repeat_heads(layer.params, source, n_heads))

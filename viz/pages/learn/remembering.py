@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from headlight.core.analysis import sibling_quality as quality
+from headlight.core.analysis import variant_quality
 from headlight.core.analysis.sibling_quality import MEASURES
 from headlight.core.checkpoints.sibling import read_card
 from headlight.core.decoding import what_variants_keep
@@ -29,6 +30,7 @@ from headlight.viz.pages.quality.choices import state as quality_page
 from headlight.viz.pages.watch.choices import state as watch
 from headlight.viz.text import labels
 from headlight.viz.theme import Theme
+from headlight.viz.ui.referent import referent_table
 from headlight.viz.ui.shift_test import by_shift
 from headlight.viz.ui.shift_test import shown as shift_test
 from headlight.viz.ui.widgets import picture
@@ -137,6 +139,10 @@ def gains(choices: Learning, look: Theme) -> Try:
         "Validation loss on texts that none of them was trained on. Dotted: trigram models, which count three tokens "
         "in a row and nothing else.",
     )  # fmt: skip
+    converted = variant_quality.qualities()
+    if converted:
+        st.markdown("**Trained models, converted: does *it* still look at *animal*?**")
+        referent_table(converted)
     return "quality", "Try it: other measures, the papers' tables", quality_page.link_to(measure="loss")
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from headlight.core.errors import HeadlightError, InputError
 from headlight.core.long.document import long_texts
 from headlight.core.model import Model
+from headlight.core.registry import base_of
 from headlight.viz import store
 from headlight.viz.components.share import share
 from headlight.viz.pages.long import findings as long_findings
@@ -78,7 +79,7 @@ def _page() -> None:
 def _spot(choices: LongChoices) -> tuple[int, int] | None:
     """The layer and head to begin with, where one is known for the example; the same for a text of one's own."""
     known = {each.name: each.spots for each in long_texts()}
-    return known.get(choices.example, next(iter(known.values()))).get(choices.model)
+    return known.get(choices.example, next(iter(known.values()))).get(base_of(choices.model))
 
 
 def _there(choices: LongChoices, names: list[str], notes: list[str]) -> LongChoices:

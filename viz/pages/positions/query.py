@@ -74,8 +74,8 @@ def _complete(choices: Positions, result: Run, n_layers: int, n_heads: int) -> t
     plain = view.Choices(choices.text, choices.model, choices.layer, choices.head, choices.query, choices.key)
     plain, notes = view.settle(plain, n_layers=n_layers, n_heads=n_heads, length=len(result.tokens), causal=True)
     here = [e for e in examples() if e.text == choices.text] or examples()
-    spot = here[0].spots.get(choices.model) or next(iter(here[0].spots.values()))
-    known = choices.model in here[0].spots
+    known = here[0].spot(choices.model)
+    spot = known or next(iter(here[0].spots.values()))
     query, key = locate(spot, result.tokens.pieces)
     query = plain.query if plain.query is not None else query
     key = plain.key if plain.key is not None else (key if key is not None and key <= query else 0)

@@ -15,6 +15,7 @@ from headlight.viz.pages.surgery import healed as surgery_healed
 from headlight.viz.pages.surgery import maps as surgery_maps
 from headlight.viz.pages.surgery import quality as surgery_quality
 from headlight.viz.pages.surgery import take_away as surgery_export
+from headlight.viz.pages.surgery import variants as surgery_variants
 from headlight.viz.pages.surgery import why as surgery_why
 from headlight.viz.pages.surgery.choices import SurgeryChoices, start, state
 from headlight.viz.pages.surgery.state import model_of, settle, shown, spots
@@ -41,6 +42,7 @@ def _page() -> None:
     st.session_state[_NOTES] = notes
     _body()
     surgery_healed.draw()
+    surgery_variants.draw(theme(st.context.theme.type))
 
 
 @st.fragment

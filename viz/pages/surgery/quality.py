@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -21,6 +21,7 @@ _WITH_PAGE = "surgery_with_page"  # session: the curve is being drawn by the pag
 _EVERY = 1.5  # seconds between two looks at what was measured
 _AXES = {"perplexity": "perplexity (less is better)", "similarity": "cosine to the model's own sentences (1 is best)"}
 _ENCODER = "(An encoder reads a text once and keeps no cache; counted is what its keys and values take while it reads.)"
+_BESIDE = {"mean": "mean-pooled heads", "aligned": "aligned heads", "weighted": "latent, weighted SVD"}
 _WORST = 1e4  # perplexities above are drawn there: what predicts nothing need not be told apart
 
 
@@ -80,6 +81,7 @@ def _measured(shown: Shown, curves: Mapping[str, Sequence[Point]], points: Seque
         )
     _verdict(shown, there.get(shown.point))
     _curves(shown, curves, there, look)
+    _equal_bytes(shown, curves, there)
     _weighting(shown, curves, there)
 
 
@@ -147,6 +149,42 @@ def _curve(shown: Shown, name: str, points: Sequence[Point], there: Mapping[Poin
 
 def _drawn(value: float) -> float:
     return min(value, _WORST)
+
+
+def _equal_bytes(shown: Shown, curves: Mapping[str, Sequence[Point]], there: Mapping[Point, Result]) -> None:
+    """What sharing heads and what a latent makes of the same number of values, where both were measured."""
+    if any(name not in curves for name in _BESIDE):
+        return
+    rows, form = [], _number if store.conversions().measure(shown.name) == "perplexity" else "{:.4f}".format
+    for point in curves["aligned"]:
+        kept = point.conversion.attention(shown.source, point.setting).cached_elements_per_token()
+        beside = {name: _of(curves[name], kept, shown) for name in _BESIDE}
+        if all(beside.values()):
+            told = {
+                title: _told(there.get(each), form)
+                for title, each in zip(_BESIDE.values(), beside.values(), strict=True)
+            }
+            rows.append({"values per token per layer": f"{kept:,}"} | told)
+    if rows:
+        st.markdown(
+            "**The same bytes: shared heads or a latent?** All layers converted, nothing trained; the held-out text:"
+        )
+        st.table(rows)
+
+
+def _of(points: Sequence[Point], kept: int, shown: Shown) -> Point | None:
+    """The point that keeps as many values per token per layer and is not the model itself, None where there is none."""
+    for point in points:
+        attention = point.conversion.attention(shown.source, point.setting)
+        if attention.cached_elements_per_token() == kept < shown.source.cached_elements_per_token():
+            return point
+    return None
+
+
+def _told(result: Result | None, form: Callable[[float], str]) -> str:
+    if result is None:
+        return "being measured"
+    return "–" if result.failure else form(result.value)
 
 
 def _weighting(shown: Shown, curves: Mapping[str, Sequence[Point]], there: Mapping[Point, Result]) -> None:

@@ -132,8 +132,8 @@ def spots(choices: SurgeryChoices, model: Model, run: Run) -> tuple[SurgeryChoic
 
 def _worth_seeing(choices: SurgeryChoices, run: Run) -> tuple[int, int]:
     example = next((e for e in examples() if e.text == choices.text), examples()[0])
-    if choices.model in example.spots:
-        spot = example.spots[choices.model]
+    spot = example.spot(choices.model)
+    if spot is not None:
         return spot.layer, spot.head
     query, key = locate(next(iter(example.spots.values())), run.tokens.pieces)
     if key is None:

@@ -50,7 +50,7 @@ def decoders() -> list[str]:
     """Models with a language-model head, the siblings first (they are quick)."""
     rows = store.engine().rows
     ordered = sorted(
-        (n for n in rows if n in SIBLINGS or n == "smollm2"),
+        (n for n, row in rows.items() if row.causal),
         key=lambda n: (n not in SIBLINGS, rows[n].position != "rope"),
     )
     return [name for name in ordered if rows[name].installed]

@@ -1,4 +1,4 @@
-"""Explore's two switches: live for the siblings, telling for the pretrained models, part of the link."""
+"""Explore's two switches for the siblings: live, and part of the link."""
 
 from __future__ import annotations
 
@@ -6,14 +6,6 @@ import pytest
 
 from headlight.core.registry import SIBLINGS
 from tests.viz.pages.explore.test_page import page
-
-
-def test_the_switches_say_what_a_pretrained_model_is_and_cannot_be_moved() -> None:
-    for model, attention, position in (("minilm", "mha", "learned"), ("smollm2", "gqa", "rope")):
-        app = page(model=model)
-        for key, value in (("attention", attention), ("position", position)):
-            switch = app.segmented_control(key=key)
-            assert (switch.value, switch.disabled) == (value, True)
 
 
 def test_the_siblings_open_with_what_the_model_before_was() -> None:

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from headlight import run
+from headlight.core.analysis.variant_quality import qualities
 from headlight.core.cache import KVCache
 from headlight.core.model import Model
 from headlight.core.surgery import MeanPooling, Repetition, WeightedSVD
@@ -152,3 +153,21 @@ def test_the_healed_siblings_stand_beside_the_trained_ones() -> None:
     assert "trained that way" in told(app)
     for each in healed():
         assert f"{each.source_kept} → {each.kept}" in told(app)
+
+
+def test_what_pretrained_models_came_to_is_told_from_their_cards() -> None:
+    app = fine(page())
+    words, tables = told(app), [table.value for table in app.table]
+    shipped = qualities()
+    assert shipped and all(f"**{each.title}, {each.original_kept} → {each.kept}**" in words for each in shipped)
+    rows = next(table for table in tables if "tokens read" in table)
+    assert list(rows["model"]) == [each.title for each in shipped]
+    assert f"{shipped[0].healed['held-out']:.3f}" in rows.iloc[0].to_string()
+    looks = next(table for table in tables if "head" in table)
+    for each in shipped:
+        for head, weight in each.referent.get("healed", {}).items():
+            where = "layer {} head {}".format(*head.split("."))
+            place = looks[looks["model"].str.startswith(each.title) & (looks["head"] == where)]
+            assert list(place["healed"]) == [f"{weight:.3f}"]
+    published = next(table for table in tables if "120 (MLA)" in table)
+    assert list(published.iloc[0][1:]) == ["44.5", "43.06", "41.84", "40.97"] and "arXiv 2502.14837" in words
