@@ -118,7 +118,7 @@ def hardware(machine: Machine) -> str:
     """The processor or GPU, and how many threads one run had."""
     if machine.device.type == "cuda":
         return torch.cuda.get_device_name(machine.device)
-    return f"{_processor()}, {torch.get_num_threads()} thread(s)"
+    return f"{_processor()}, threads: {torch.get_num_threads()}"
 
 
 def _processor() -> str:

@@ -70,10 +70,9 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 def config_of(model: str, attention: Attention, position: Position | None) -> Config:
     """config.json of a variant; position: None where it is the packaged model's."""
-    # By the names of classes: work that was kept under another path of ours (`core.attention`) has twins of them.
-    kind = next(name for name, each in KINDS.items() if type(attention).__name__ == each.__name__)
+    kind = next(name for name, each in KINDS.items() if type(attention) is each)
     own = {} if position is None else {"position": asdict(position) | {"kind": "rope"}}
-    if position is not None and type(position).__name__ != RoPE.__name__:
+    if position is not None and type(position) is not RoPE:
         raise CheckpointError(f"a variant keeps the model's own encoding or has RoPE, not {type(position).__name__}")
     for row in own.values():
         row.pop("scaling", None)

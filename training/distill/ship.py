@@ -111,7 +111,7 @@ def facts(run: Run, state: State, decay: int, command: str) -> dict[str, Any]:
         "corpus": {"file": run.reading.corpus, "sha256": run.reading.sha256},
         "held_out_check": (
             "no stretch of the corpus that was read shares 8 words in a row with a held-out text; "
-            f"{run.reading.dropped} stretches that did were left out"
+            f"stretches left out because they did: {run.reading.dropped}"
         ),
         "control": "the original distilled from itself has no loss and stays as it was trained",
         "measure": "cosine of sentence embeddings to the original's" if run.teacher.head is None else "perplexity",

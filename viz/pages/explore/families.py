@@ -28,7 +28,7 @@ def family(name: str) -> str:
 
 def families(names: list[str]) -> dict[str, str]:
     """The menu of models: each family once, and what is in none. Family or name -> title, which is Markdown."""
-    rows, titles = store.engine().rows, {}
+    rows, titles = store.engine().rows, dict[str, str]()
     for name in names:
         one = family(name)
         titles.setdefault(one, "Siblings" if one == SIBLING_FAMILY else markdown_text(rows[base_of(name)].title))

@@ -115,8 +115,8 @@ def _load(choices: Choices, names: list[str]) -> tuple[Choices, Readable]:
             title = store.engine().rows[name].title
             st.warning(markdown_text(f"{title} cannot be shown: {error}."), icon=":material/error:")
             continue
-        kept = {} if name in (choices.model, base) else {"layer": None, "head": None}
-        return replace(choices, model=name, **kept), model
+        same = name in (choices.model, base)
+        return replace(choices, model=name) if same else replace(choices, model=name, layer=None, head=None), model
     raise MissingModelError("no model could be loaded")
 
 

@@ -158,12 +158,9 @@ def _equal_bytes(shown: Shown, curves: Mapping[str, Sequence[Point]], there: Map
     rows, form = [], _number if store.conversions().measure(shown.name) == "perplexity" else "{:.4f}".format
     for point in curves["aligned"]:
         kept = point.conversion.attention(shown.source, point.setting).cached_elements_per_token()
-        beside = {name: _of(curves[name], kept, shown) for name in _BESIDE}
-        if all(beside.values()):
-            told = {
-                title: _told(there.get(each), form)
-                for title, each in zip(_BESIDE.values(), beside.values(), strict=True)
-            }
+        beside = [each for name in _BESIDE if (each := _of(curves[name], kept, shown)) is not None]
+        if len(beside) == len(_BESIDE):
+            told = {title: _told(there.get(each), form) for title, each in zip(_BESIDE.values(), beside, strict=True)}
             rows.append({"values per token per layer": f"{kept:,}"} | told)
     if rows:
         st.markdown(
