@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -14,6 +15,7 @@ install_import_hook("headlight.core", "beartype.beartype")  # before anything im
 import pytest
 import torch
 from hypothesis import settings
+from streamlit.components.v2 import manifest_scanner
 from xdist.scheduler import LoadScopeScheduling
 
 from headlight import load_model
@@ -59,6 +61,10 @@ class Grouped(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
     """For pytest-xdist."""
     return Grouped(config, log)
+
+
+# AppTest looks through all installed packages for components before each run, which takes longer than most pages.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,10 @@ def _settle_model(choices: CacheChoices) -> tuple[CacheChoices, list[str]]:
 
 
 def _all(choices: CacheChoices) -> tuple[dict[str, Held], bool]:
-    """Every model's bytes, and whether the text was cut; a progress bar while they are new."""
-    names, engine = _names(), store.engine()
+    """Bytes of every model (of variants of SmolLM2 the chosen one alone), and whether the text was cut; a progress bar while
+    they are new."""
+    engine = store.engine()
+    names = [name for name in _names() if engine.rows[name].base is None or name == choices.measured_model]
     found, cut = {}, False
     with st.container():  # always there: bars come and go inside it, and the page below stays what and where it is
         place = st.empty()

@@ -14,10 +14,10 @@ from headlight.core.memory.config.wording import decimal
 from headlight.core.memory.decode_cost import flop, ways
 from headlight.core.memory.hardware import card
 from headlight.core.memory.published import published
-from headlight.core.registry import SIBLINGS, ModelRow
+from headlight.core.registry import MODELS, SIBLINGS, ModelRow
 from headlight.viz import store
+from headlight.viz.pages.cache import measured
 from headlight.viz.pages.cache.choices import CacheChoices
-from headlight.viz.pages.cache.measured import MOST_READ
 from tests.apptest import fine, opened
 
 TEXT = "The old dog saw the young cat."
@@ -59,10 +59,18 @@ def test_no_text_breaks_what_is_measured(text: str) -> None:
     assert app.button(key="cache_run"), "the rest of the section stays"
 
 
-def test_a_long_text_is_read_as_far_as_it_is_said() -> None:
+def test_a_long_text_is_read_as_far_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "MOST_READ", 11)
     app = fine(page(section="measured", text="one two three " * 40))
-    assert f"The first {MOST_READ} tokens are read here" in app.info[0].value.replace("\\", "")
-    assert {row["tokens"] for row in rows(app).values()} == {MOST_READ}
+    assert "The first 11 tokens are read here" in app.info[0].value.replace("\\", "")
+    assert {row["tokens"] for row in rows(app).values()} == {11}
+
+
+def test_a_variant_of_smollm2_is_read_where_it_is_the_chosen_one() -> None:
+    app = fine(page(section="measured", text="A dog", measured_model="smollm2-mha"))
+    table = rows(app)
+    assert len(table) == len(THERE) + 2
+    assert {title for title in table if "SmolLM2" in title} == {"SmolLM2", MODELS["smollm2-mha"].title}
 
 
 def test_measured_bytes_equal_the_formula_for_every_model_after_every_token() -> None:

@@ -102,17 +102,13 @@ def test_a_reading_that_fails_is_one_sentence_and_can_be_tried_again(monkeypatch
 
 
 def test_a_model_reads_as_much_as_it_can_and_says_so() -> None:
-    app = AppTest.from_function(_script, default_timeout=120)
-    app.query_params["model"], app.query_params["example"] = "gqa-rope", "giant"
-    app = read(app.run())
+    app = read(apptest.opened("long", model="gqa-rope", example="giant"))
     assert not app.exception
     assert "GQA · RoPE reads 256 here, so its beginning is shown" in plain(app.info[0].value)
 
 
 def test_minilm_reads_both_ways_within_its_positions() -> None:
-    app = AppTest.from_function(_script, default_timeout=120)
-    app.query_params["model"], app.query_params["example"] = "minilm", "giant"
-    app = read(app.run())
+    app = read(apptest.opened("long", model="minilm", example="giant"))
     assert not app.exception and "MiniLM reads 512 here" in plain(app.info[0].value)
     for section in SECTIONS:
         app.segmented_control(key="long_section").set_value(section).run()
@@ -185,9 +181,8 @@ def test_no_number_in_a_link_breaks_the_page(value: str) -> None:
 
 def test_a_link_to_an_unknown_model_or_example_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long, "models", lambda: ["gqa-rope", "minilm"])
-    app = AppTest.from_function(_script, default_timeout=120)
-    app.query_params["model"], app.query_params["example"] = "gpt-9", "bible"
-    told = plain(" ".join(each.value for each in app.run().info))
+    app = apptest.opened("long", model="gpt-9", example="bible")
+    told = plain(" ".join(each.value for each in app.info))
     assert "model is not here" in told and "isn't an example here" in told
 
 
