@@ -116,9 +116,9 @@ def page(rows: list[tuple[str, str, str, str]]) -> str:
     full, bare = Counter(row[1] for row in rows), Counter(row[2] for row in rows)
     lines = [
         "# Every transformers class, read from its config.json", "",
-        f"Made by `scripts/class_caches.py` with transformers {table()['transformers']}: {len(rows)} classes that generate text,",
-        "each as the file it saves, and as a file that leaves all but the number of layers to its class, against the cache that the",
-        "class builds on the meta device.", "", "| | saved | left to the class | |", "|---|---|---|---|",
+        f"Made by `scripts/class_caches.py` with transformers {table()['transformers']}: {len(rows)} classes that generate",
+        "text, each as the file it saves, and as a file that leaves all but the number of layers to its class, against the",
+        "cache that the class builds on the meta device.", "", "| | saved | left to the class | |", "|---|---|---|---|",
         *(f"| {name} | {full[name]} | {bare[name]} | {why} |" for name, why in MEANING.items()), "",
         "| class | saved | left to the class | what is said |", "|---|---|---|---|",
         *(f"| {name} | {one} | {two} | {clean(why)} |" for name, one, two, why in rows), "",

@@ -21,6 +21,8 @@ from headlight.core.memory.config.layers.kinds import MIXED
 from headlight.core.memory.config.meanings import ALL_READ
 from headlight.core.memory.config.refusals import MARKS
 
+# What no field says, but the class's code does: model_type -> field -> (the field it follows from, how many times that).
+IN_CODE = {"mimo_v2_flash": {"swa_num_key_value_heads": ("num_key_value_heads", 2)}}  # MiMoV2FlashAttention.__init__
 NOT_SHIPPED = {"is_causal", "max_position_embeddings"}  # the first is True everywhere; contexts are not the cache's
 
 
@@ -66,7 +68,13 @@ def of_class(row: Mapping[str, Any], kind: str) -> dict[str, Any]:
         made and len(set(made)) == 1 and "layer_types" not in layers
     ):  # Falcon-H1: attention and Mamba side by side in all
         layers["layer_types"] = {"unit": made[:1]}
-    more = {"factors": factors(row), "fields": fields, "layers": layers, "n_layers": depth}
+    more = {
+        "in_code": IN_CODE.get(row["model_type"]),
+        "factors": factors(row),
+        "fields": fields,
+        "layers": layers,
+        "n_layers": depth,
+    }
     return found | {name: value for name, value in more.items() if value}
 
 

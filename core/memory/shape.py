@@ -214,7 +214,8 @@ class CacheShape:
     n_heads: query heads; groups: its layers (a compressed group, every > 1, stands beside another group of the same
     layers); mla: MLA's five numbers where it has them; indexer_dim: values per token per layer that a sparse-attention
     indexer keeps beside the cache, told apart from it; indexer_layers: how many layers have one (None: all);
-    max_context: tokens, None if not known; native: the precision it is published in, of `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
+    max_context: tokens, None if not known; native: the precision it is published in, of
+    `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
     """
 
     name: str

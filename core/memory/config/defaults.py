@@ -60,7 +60,9 @@ def _derived(row: Mapping[str, Any], values: Mapping[str, Any], said: set[str]) 
     """Widths that are another factor of hidden_size / heads than one (Zamba's heads are twice as wide)."""
     width, heads = (next((values[n] for n in names if isinstance(values.get(n), int)), 0) for names in (WIDTH, HEADS))
     factors = row.get("factors", {}) if width and heads else {}
-    return {name: round(factor * width / heads) for name, factor in factors.items() if name not in said}
+    found = {name: round(factor * width / heads) for name, factor in factors.items() if name not in said}
+    times = {name: (values.get(of), by) for name, (of, by) in row.get("in_code", {}).items() if name not in said}
+    return found | {name: many * by for name, (many, by) in times.items() if isinstance(many, int)}
 
 
 def _needless(name: str, values: Mapping[str, Any]) -> bool:

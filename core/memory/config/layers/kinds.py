@@ -195,6 +195,8 @@ def _gpt_neo(fields: Fields, n_layers: int, notes: list[str]) -> Kinds | None:
         if len(kinds) + len(pair[0]) * times > 2 * MAX_LAYERS:  # told before so long a list is made
             raise ConfigError(f"attention_types has more than {2 * MAX_LAYERS:,} entries for {n_layers:,} layers")
         kinds += [_kind(fields, name) for name in pair[0]] * times
+    if WINDOWED in kinds:
+        notes.append("Local layers are counted with their window; transformers keeps all their tokens (GPT-Neo).")
     return fitting("attention_types", kinds, n_layers, fields)
 
 

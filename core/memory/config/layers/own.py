@@ -33,6 +33,7 @@ def own_layers(fields: Fields, n_layers: int) -> list[Own]:
     layers: list[Own] = [{} for _ in range(n_layers)]
     for names in _NUMBERS:
         _from_lists(fields, names, layers)
+    _without_positions(fields, layers)
     for name in _BLOCKS:
         value = fields.values.get(name)
         if isinstance(value, list) and value and all(isinstance(block, dict) for block in value):
@@ -80,6 +81,15 @@ def _window(name: str, value: Any) -> Own:
     if value in (None, 0, -1, False):
         return {"kind": FULL}
     return {"kind": WINDOWED, WINDOW[0]: whole(f"an entry of {name}", value, 100_000_000)}
+
+
+def _without_positions(fields: Fields, layers: list[Own]) -> None:
+    """MLA's layers without RoPE keep the latent alone (Mistral Large 4's no_rope_layers: 0 where there is none)."""
+    rotated = fields.values.get("no_rope_layers")
+    if fields.has("kv_lora_rank") and isinstance(rotated, list) and len(rotated) == len(layers):
+        fields.aside("no_rope_layers")
+        for own, on in zip(layers, rotated, strict=True):
+            own |= {"qk_rope_head_dim": 0} if on in (0, False) else {}
 
 
 def _from_blocks(fields: Fields, name: str, layers: list[Own]) -> None:

@@ -70,7 +70,7 @@ class Rows:
         if self.mla is not None:
             names = ("kv_lora_rank", "qk_rope_head_dim")
             self.fields.aside("swa_qk_nope_head_dim", "swa_v_head_dim", "global_head_dim", "swa_head_dim")
-            rank, rope = (own.get(n) or self._special(kind, n) or getattr(self.mla, n) for n in names)
+            rank, rope = (own[n] if n in own else self._special(kind, n) or getattr(self.mla, n) for n in names)
             return Latent(rank, rope)
         head_dim = own.get(HEAD_DIM[0]) or self._special(kind, "head_dim") or self._head_dim(own)
         v_head_dim = (
