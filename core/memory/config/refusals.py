@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from headlight.core.errors import UnsupportedModelError
 from headlight.core.memory.config import defaults
 from headlight.core.memory.config.fields import HEADS, Fields
+from headlight.core.memory.config.layers.lists import NONE, kind_of
 from headlight.core.memory.config.layers.own import heads_of
 
 # A field that only models of this kind have -> whose it is.
@@ -95,13 +96,20 @@ def _only_masked(architectures: object) -> bool:
     return any(isinstance(name, str) and name.endswith(("ForMaskedLM", "EncoderModel", "ForCTC")) for name in named[:9])
 
 
+def _attending(value: object) -> bool:
+    """Whether what a field holds leaves some layer that attends."""
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return any(kind_of(name) != NONE for name in value)
+    return bool(value)
+
+
 def _refuse_recurrent(fields: Fields) -> None:
     marks = [name for name in _RECURRENT if fields.has(name)]
     named = defaults.kept(fields.values.get("model_type")) == "recurrent"
     attends = fields.has(*HEADS[:3]) or heads_of(fields) is not None
     only = ("qk_dim_factor", "v_dim_factor", "chunkwise_kernel", "decay_low_rank_dim", "a_low_rank_dim", "rescale_every",
             "mlstm_round_up_to_multiple_of", "slstm_at", "expand_k", "expand_v")  # fmt: skip
-    hybrid = any(fields.values.get(name) for name in _ATTENDING)
+    hybrid = any(_attending(fields.values.get(name)) for name in _ATTENDING)
     if named or (marks and not attends and not hybrid) or (any(name in only for name in marks) and not hybrid):
         told = f" ({marks[0]})" if marks else ""
         raise UnsupportedModelError(

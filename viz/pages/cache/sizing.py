@@ -14,7 +14,7 @@ from headlight.core.memory.deployment import Deployment
 from headlight.core.memory.fit import GB, GPUS, weights_bytes
 from headlight.core.memory.precision import PRECISIONS as KINDS
 from headlight.core.memory.shape import CacheShape, Latent
-from headlight.core.memory.sizes import bytes_per_token, growing_bytes_per_token
+from headlight.core.memory.sizes import bytes_per_token, growing_bytes_per_token, indexer_bytes_at
 from headlight.viz.figures import Bar, Line, memory_bars, memory_curves
 from headlight.viz.pages.cache.choices import CARDS, NATIVE, NO_WEIGHTS, PRECISIONS, WEIGHTS, CacheChoices, state
 from headlight.viz.text import markdown_text
@@ -147,9 +147,10 @@ def beside(plans: Sequence[Deployment]) -> None:
 def _notes(plan: Deployment) -> list[str]:
     shape, notes = plan.shape, []
     if shape.indexer_dim:
-        size = plan.batch * plan.context * shape.n_layers * shape.indexer_dim * plan.precision.bytes_per_element
+        size = indexer_bytes_at(shape, plan.context, plan.precision, plan.batch)
         notes.append(
-            f"its indexer keeps {shape.indexer_dim} more values per token per layer, {decimal(float(size))} here."
+            f"an indexer in {shape.indexed} of {shape.n_layers} layers keeps {shape.indexer_dim} more values per token, "
+            f"{decimal(size)} here."
         )
     reasons = {group.reason: group.count for group in shape.groups if group.row is None}
     if reasons:
