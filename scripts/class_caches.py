@@ -2,12 +2,15 @@
 
     python scripts/class_caches.py build/configs.jsonl build/caches.jsonl
 
+and tests/core/memory/data/classes.json.gz: each file that was compared, with the numbers kept at CONTEXTS, for a test.
+
 Both come from scripts/transformers_caches.py. Each class is read twice: as the file that it saves, and as one that names
 the class and the number of layers and leaves everything else to it. Needs neither transformers nor torch.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from collections import Counter
@@ -21,7 +24,8 @@ from headlight.core.memory.config.fields import LAYERS
 from headlight.core.memory.config.hf_config import ParsedConfig, read_config
 from headlight.core.memory.sizes import elements_at
 
-TABLE = Path(__file__).resolve().parents[1] / "docs/kv-classes.md"
+TOP = Path(__file__).resolve().parents[1]
+TABLE, CHECKED = TOP / "docs/kv-classes.md", TOP / "tests/core/memory/data/classes.json.gz"
 CONTEXTS = (100, 3000, 40_000, 500_000)
 MEANING = {
     "equal": "the same numbers at 100, 3,000, 40,000 and 500,000 tokens",
@@ -38,6 +42,8 @@ def main(configs: Path, caches: Path) -> int:
     built = {row["model_type"]: row for row in map(json.loads, caches.read_text().splitlines())}
     rows = [(name, *outcomes(files[name], row)) for name, row in sorted(built.items()) if "config" in files[name]]
     TABLE.write_text(page(rows))
+    truths = [[name, files[name]["config"], truth] for name, row in sorted(built.items()) if (truth := counted(row))]
+    CHECKED.write_bytes(gzip.compress(json.dumps(truths, separators=(",", ":")).encode(), mtime=0))
     print(Counter(row[1] for row in rows), Counter(row[2] for row in rows))
     return int(any("WRONG" in row for row in rows))
 
