@@ -19,7 +19,7 @@ _NAMES: Mapping[str, str] = {
     "mxfp4": "mxfp4", "int4": "int4", "8": "int8", "4": "int4", "true": "int8", "int8_per_tensor": "int8",
     "bf16": "bf16", "fp16": "fp16", "float16": "fp16", "bfloat16": "bf16", "nvfp4_kv": "nvfp4", "fp8_kv": "fp8",
 }  # fmt: skip
-_OFF = (None, False, "", "auto", "none", "None", "null", {}, [], 0, 16, "16")
+_OFF: tuple[Any, ...] = (None, False, "", "auto", "none", "None", "null", {}, [], 0, 16, "16")
 
 
 def native(top: Fields, fields: Fields, notes: list[str]) -> str:
@@ -61,7 +61,9 @@ def _named(value: Any) -> str | None:
     """The precision that a scheme describes; None for one that is not known."""
     if not isinstance(value, dict):
         return _NAMES.get(str(value).lower().removeprefix("torch."))
-    bits, kind = value.get("num_bits"), str(value.get("type", "float")).lower()
+    bits, kind = str(value.get("num_bits")), str(value.get("type", "float")).lower()
     if value.get("dtype") is not None:
         return _NAMES.get(str(value["dtype"]).lower())
-    return {(8, "float"): "fp8", (8, "int"): "int8", (4, "float"): "nvfp4", (4, "int"): "int4"}.get((bits, kind))
+    return {("8", "float"): "fp8", ("8", "int"): "int8", ("4", "float"): "nvfp4", ("4", "int"): "int4"}.get(
+        (bits, kind)
+    )

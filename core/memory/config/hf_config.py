@@ -124,7 +124,8 @@ def _text_part(top: Fields, notes: list[str]) -> Filled:
 
 def _filled(fields: Fields, model_type: Any) -> Filled:
     values: Mapping[str, Any] = fields.values
-    filled = Filled(values | ({"model_type": model_type} if model_type else {}), defaults.left_out(values, model_type))
+    named = {**values, "model_type": model_type} if model_type else values
+    filled = Filled(named, defaults.left_out(values, model_type))
     filled.read, filled.objects = fields.read, fields.objects
     return filled
 

@@ -136,8 +136,8 @@ def kv_cache(
     shape, rule = reading.shape, ENGINES.get(engine) or named(engine)
     serving = Serving(_context(shape, context), sequences, tp, pp, cp, prefix=prefix)
     kind = _precision(precision or shape.native)
-    others = [None if name is None else _precision(name) for name in (v_precision, window_precision)]
-    formats = Formats(kind, *others, deepseek=rule.deepseek)
+    values, windows = (None if name is None else _precision(name) for name in (v_precision, window_precision))
+    formats = Formats(kind, values, windows, rule.deepseek)
     room = None if gpu is None else gpu.room(tp, pp)
     return KVAnswer(
         shape.name, serving.context, sequences, tp, rule.name, kind.title,
@@ -151,9 +151,18 @@ def kv_cache(
     )  # fmt: skip
 
 
-def _bytes(rule: Engine, shape: CacheShape, serving: Serving, formats: Formats, **changed: int) -> int:
-    prefix = min(serving.prefix, changed.get("context", serving.context))
-    return rule.bytes_on_gpu(shape, replace(serving, prefix=prefix, **changed), formats)
+def _bytes(
+    rule: Engine,
+    shape: CacheShape,
+    serving: Serving,
+    formats: Formats,
+    context: int | None = None,
+    sequences: int | None = None,
+) -> int:
+    """The engine's bytes with another context or another number of sequences."""
+    tokens, many = context or serving.context, sequences or serving.sequences
+    asked = replace(serving, context=tokens, sequences=many, prefix=min(serving.prefix, tokens))
+    return rule.bytes_on_gpu(shape, asked, formats)
 
 
 def _most(size: Callable[[int], int], room: int, limit: int) -> int | None:
