@@ -7,6 +7,7 @@
 load_model     a model by name (the names are the keys of MODELS), or a checkpoint of your own
 run            one text through it: a Run, whose layers hold weights and every step to them; its text is Tokens
 continue_text  tokens one by one, with the real cache
+kv_cache       what a model's KV cache takes, from its config.json or its name, per GPU and as engines reserve it
 head_map       one head's weights as a Plotly figure
 HeadlightError what all of these raise where something is refused
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from headlight.core.decoding import continue_text
     from headlight.core.errors import HeadlightError
     from headlight.core.loading import load_model
+    from headlight.core.memory.engines.answer import Gpu, kv_cache
     from headlight.core.model import run
     from headlight.core.registry import MODELS
     from headlight.core.types import Run, Tokens
@@ -30,12 +32,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MODELS",
+    "Gpu",
     "HeadlightError",
     "Run",
     "Tokens",
     "__version__",
     "continue_text",
     "head_map",
+    "kv_cache",
     "load_model",
     "run",
 ]
@@ -48,11 +52,13 @@ if not (_HERE / "core").exists():
 # Torch takes seconds to import; a server that wants headlight.core.serving.metrics alone answers before that.
 _HOMES = {
     "MODELS": "headlight.core.registry",
+    "Gpu": "headlight.core.memory.engines.answer",
     "HeadlightError": "headlight.core.errors",
     "Run": "headlight.core.types",
     "Tokens": "headlight.core.types",
     "continue_text": "headlight.core.decoding",
     "head_map": "headlight.viz.figures",
+    "kv_cache": "headlight.core.memory.engines.answer",
     "load_model": "headlight.core.loading",
     "run": "headlight.core.model",
 }

@@ -1,14 +1,16 @@
-"""The command `headlight`: `run` opens the app, `models` lists the models and brings those that are missing."""
+"""The command `headlight`: `run` opens the app, `models` lists models and brings those that are missing, `kv` sizes caches."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import invalidate_caches
 from importlib.util import find_spec
+from typing import Any
 
 from headlight.core import TOP
 from headlight.core.serving.version import version
@@ -43,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         help="let visitors name models; yes for this machine alone, no with another --host, unless given",
     )  # fmt: skip
     run.add_argument("streamlit", nargs="*", metavar="-- OPTION", help="options of `streamlit run`, after two dashes")
+    _add_kv(commands)
     models = commands.add_parser("models", help="list the models", description="Lists the models and what is missing.")
     models.set_defaults(do=_models)
     models.add_argument(
@@ -50,6 +53,62 @@ def _parser() -> argparse.ArgumentParser:
     )
     models.add_argument("--force-reinstall", action="store_true", help="with --install: also those that are here")
     return parser
+
+
+def _add_kv(commands: Any) -> None:
+    kv = commands.add_parser(
+        "kv", help="what a model's KV cache takes", description="What a model's KV cache takes, in bytes."
+    )
+    kv.set_defaults(do=_kv)
+    kv.add_argument("model", metavar="CONFIG_OR_NAME", help="a config.json, its folder, or a name of the catalogue")
+    kv.add_argument("--context", type=int, help="tokens of each sequence; the model's longest unless given")
+    kv.add_argument("--sequences", type=int, default=1, help="%(default)s unless given")
+    for name, what in {"tp": "the heads", "pp": "the layers", "cp": "the tokens of a sequence"}.items():
+        kv.add_argument(f"--{name}", type=int, default=1, help=f"GPUs that share {what}")
+    kv.add_argument("--engine", default="none", help="none (what the model needs), pages, vllm, sglang or llama.cpp")
+    kv.add_argument(
+        "--precision", help="of the cache: bf16, fp8, int8, nvfp4, q8_0, …; what the file asks for unless given"
+    )
+    kv.add_argument("--v-precision", help="of values, where it is another")
+    kv.add_argument("--window-precision", help="of layers with a window, where it is another")
+    kv.add_argument("--prefix", type=int, default=0, help="tokens at the start that all sequences share")
+    kv.add_argument("--gpu-gb", type=float, help="memory of one GPU in 10^9 bytes: what fits is told, too")
+    kv.add_argument(
+        "--utilization", type=float, default=0.9, help="the part of it that may be used; %(default)s unless given"
+    )
+    kv.add_argument("--weights-gb", type=float, default=0.0, help="all weights, in 10^9 bytes")
+    kv.add_argument(
+        "--activations-gb", type=float, default=0.0, help="what the engine keeps for activations on each GPU"
+    )
+    kv.add_argument("--json", action="store_true", help="the answer as JSON")
+
+
+def _kv(asked: argparse.Namespace) -> int:
+    """0 with the answer, 2 with the sentence that says why there is none."""
+    from headlight.core.errors import HeadlightError
+    from headlight.core.memory.engines.answer import Gpu, kv_cache
+
+    try:
+        sizes = [round(gb * 10**9) for gb in (asked.gpu_gb or 0.0, asked.weights_gb, asked.activations_gb)]
+        gpu = None if asked.gpu_gb is None else Gpu(sizes[0], asked.utilization, *sizes[1:])
+        names = (
+            "context",
+            "sequences",
+            "tp",
+            "pp",
+            "cp",
+            "engine",
+            "precision",
+            "v_precision",
+            "window_precision",
+            "prefix",
+        )
+        answer = kv_cache(asked.model, **{name: getattr(asked, name) for name in names}, gpu=gpu)
+    except (HeadlightError, OSError) as error:
+        print(f"headlight kv: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(answer.as_dict(), indent=1, ensure_ascii=False) if asked.json else answer.text())
+    return 0
 
 
 def _run(asked: argparse.Namespace) -> int:

@@ -39,9 +39,15 @@ PRECISIONS: Mapping[str, Precision] = {
     "fp16": Precision("fp16", 16),
     "bf16": Precision("bf16", 16),
     "fp8": Precision("fp8", 8, about="one scale for a whole tensor, which adds nothing that counts"),
+    "int8": Precision("int8", 8, about="one scale for a whole tensor, which adds nothing that counts"),
+    "nvfp4": Precision("nvfp4", 4, 16, 8, "blocks of 16 with an fp8 scale, 4.5 bits per value"),
+    "mxfp4": Precision("mxfp4", 4, 32, 8, "blocks of 32 with a scale of 8 bits, 4.25 bits per value (OCP MX)"),
     "q8_0": Precision("q8_0", 8, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 8.5 bits per value"),
+    "q5_1": Precision("q5_1", 5, 32, 32, "llama.cpp: blocks of 32 with an fp16 scale and minimum, 6 bits per value"),
+    "q5_0": Precision("q5_0", 5, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 5.5 bits per value"),
     "int4": Precision("int4", 4, 64, 32, "groups of 64 with an fp16 scale and zero point, 4.5 bits per value"),
     "q4_0": Precision("q4_0", 4, 32, 16, "llama.cpp: blocks of 32 with an fp16 scale, 4.5 bits per value"),
+    "q4_1": Precision("q4_1", 4, 32, 32, "llama.cpp: blocks of 32 with an fp16 scale and minimum, 5 bits per value"),
 }
 
 # What config files call them.

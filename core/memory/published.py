@@ -55,6 +55,7 @@ def _read(row: Mapping[str, Any], verified: bool) -> Published:
     shape = CacheShape(
         row["name"], row["n_layers"], row["n_heads"], tuple(map(_group, row["layer_groups"])), mla, row["d_model"],
         row["max_context"], DTYPES[row["native_dtype"]], row["parameters_in_name"], row.get("indexer_dim", 0),
+        row.get("indexer_layers"),
     )  # fmt: skip
     if not row["sources"]:
         raise ConfigError(f"{row['name']} has no source")

@@ -165,7 +165,8 @@ class LayerGroup:
 
     window: tokens after which it stops growing (None: never); chunked: its window is a chunk of the text that starts
     afresh, not one that slides; every: tokens to one kept row (compressed caches); indexer: numbers that an indexer keeps
-    beside each row; reason: why it keeps nothing.
+    beside each row; reason: why it keeps nothing; n_heads: its query heads (0: as many as the shape's); beside: it stands
+    beside another group of the same layers, as compressed rows (every > 1) always do.
     """
 
     count: int
@@ -175,9 +176,12 @@ class LayerGroup:
     every: int = 1
     indexer: int = 0
     reason: str = ""
+    n_heads: int = 0
+    beside: bool = False
 
     def __post_init__(self) -> None:
         whole("layers", self.count, MAX_LAYERS)
+        whole("n_heads", self.n_heads, MAX_HEADS, least=0)
         whole("indexer", self.indexer, MAX_WIDTH, least=0)
         whole("tokens to one kept row", self.every, MAX_TOKENS)
         if self.window is not None:
@@ -187,6 +191,11 @@ class LayerGroup:
     def elements(self) -> int:
         """Numbers that one of its layers keeps for one row."""
         return 0 if self.row is None else self.row.elements + self.indexer
+
+    @property
+    def counts(self) -> bool:
+        """Whether its layers are counted here, not in another group that it stands beside."""
+        return self.every == 1 and not self.beside
 
     @property
     def grows(self) -> bool:
@@ -204,8 +213,9 @@ class CacheShape:
 
     n_heads: query heads; groups: its layers (a compressed group, every > 1, stands beside another group of the same
     layers); mla: MLA's five numbers where it has them; indexer_dim: values per token per layer that a sparse-attention
-    indexer keeps beside the cache, told apart from it; max_context: tokens, None if not known; native: the precision it
-    is published in, of `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
+    indexer keeps beside the cache, told apart from it; indexer_layers: how many layers have one (None: all);
+    max_context: tokens, None if not known; native: the precision it is published in, of
+    `headlight.core.memory.precision.PRECISIONS`; parameters: how many weights it has, None if not known.
     """
 
     name: str
@@ -218,21 +228,28 @@ class CacheShape:
     native: str = "bf16"
     parameters: int | None = None
     indexer_dim: int = 0
+    indexer_layers: int | None = None
 
     def __post_init__(self) -> None:
         whole("n_layers", self.n_layers, MAX_LAYERS)
         whole("n_heads", self.n_heads, MAX_HEADS)
         precision(self.native)
-        counts = [group.count for group in self.groups if group.every == 1]
+        counts = [group.count for group in self.groups if group.counts]
         if sum(counts) != self.n_layers:
             raise ConfigError(
                 f"the groups' layers ({' + '.join(map(str, counts))}) must add up to n_layers ({self.n_layers})"
             )
         if max(group.count for group in self.groups) > self.n_layers:
             raise ConfigError(f"no group may have more layers than n_layers ({self.n_layers})")
-        for part in (part for group in self.groups if group.row is not None for part in group.row.parts):
-            if part.heads is not None and self.n_heads % part.heads:
-                raise ConfigError(f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({part.heads})")
+        for group in self.groups:
+            _check_heads(group, group.n_heads or self.n_heads)
+        if self.indexer_layers is not None:
+            whole("layers with an indexer", self.indexer_layers, self.n_layers, least=0)
+
+    @property
+    def indexed(self) -> int:
+        """How many layers keep an indexer's values."""
+        return (self.n_layers if self.indexer_layers is None else self.indexer_layers) if self.indexer_dim else 0
 
     @property
     def windowed(self) -> bool:
@@ -242,7 +259,13 @@ class CacheShape:
     @property
     def compressed(self) -> bool:
         """Whether some of its layers keep one row for several tokens."""
-        return any(group.every > 1 for group in self.groups)
+        return any(not group.counts for group in self.groups)
+
+
+def _check_heads(group: LayerGroup, n_heads: int) -> None:
+    for part in group.row.parts if group.row is not None else ():
+        if part.heads is not None and n_heads % part.heads:
+            raise ConfigError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({part.heads})")
 
 
 def of_heads(

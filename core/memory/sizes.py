@@ -54,6 +54,21 @@ def bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int =
     return batch * math.ceil(elements_at(shape, context) * precision.bytes_per_element)
 
 
+def indexer_bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int = 1) -> int:
+    """Bytes that a sparse attention's indexers keep beside the cache, in the layers that have one.
+
+    >>> from headlight.core.memory.precision import PRECISIONS
+    >>> from headlight.core.memory.shape import MLADims, of_mla
+    >>> from dataclasses import replace
+    >>> glm = replace(of_mla(78, 64, MLADims(512, 192, 64, 256)), indexer_dim=128, indexer_layers=21)
+    >>> indexer_bytes_at(glm, 1_048_576, PRECISIONS["bf16"])
+    5637144576
+    """
+    whole("context", context, MAX_TOKENS)
+    elements = shape.indexed * shape.indexer_dim * context
+    return whole("batch", batch, MAX_BATCH) * math.ceil(elements * precision.bytes_per_element)
+
+
 def reserved_bytes_at(shape: CacheShape, context: int, precision: Precision, batch: int = 1, page: int = PAGE) -> int:
     """Bytes that an engine reserves which gives every layer whole pages for every token, windows or not.
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from headlight.core.errors import InputError
-from headlight.core.settings import Uploads
 
-MAX_BYTES = Uploads().config_bytes  # where nobody says otherwise; published ones have some hundred kilobytes at most
+MAX_BYTES = (
+    4 * 2**20
+)  # as `settings.Uploads` has it, where nobody says otherwise; published ones have some hundred kilobytes
 MAX_DEPTH = 24
 
 

@@ -2,7 +2,8 @@
 
 `48x40.b.131072..-36:8x128x128w8192c-12:8x128x128`: 48 layers with 40 query heads in bf16, 131,072 tokens at most; 36
 layers of 8 KV heads 128 wide with chunks of 8,192 tokens, and 12 without. A latent is `m512x64`, layers that keep nothing
-`0`, a compressed row ends in `e4` (tokens a row) and `i128` (its indexer); MLA's five numbers stand between M and the groups.
+`0`, a compressed row ends in `e4` (tokens a row) and `i128` (its indexer), layers with other query heads in `q48`; `o21` says
+that 21 layers have an indexer; MLA's five numbers stand between M and the groups.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import re
 from headlight.core.errors import InputError
 from headlight.core.memory.shape import CacheRow, CacheShape, Heads, Latent, LayerGroup, MLADims
 
-_KINDS = {"f": "fp32", "h": "fp16", "b": "bf16", "e": "fp8"}
+_KINDS = {"f": "fp32", "h": "fp16", "b": "bf16", "e": "fp8", "i": "int8", "n": "nvfp4", "m": "mxfp4", "q": "int4"}
 _HEAD = re.compile(
-    r"([0-9]+)x([0-9]+)\.([fhbe])\.([0-9]*)\.([0-9]*)\.([0-9]*)(?:M([0-9]+)x([0-9]+)x([0-9]+)x([0-9]+)x([0-9]+))?"
+    r"([0-9]+)x([0-9]+)\.([fhbeinmq])\.([0-9]*)\.([0-9]*)\.([0-9]*)(?:o([0-9]+))?(?:M([0-9]+)x([0-9]+)x([0-9]+)x([0-9]+)x([0-9]+))?"
 )
 _GROUP = re.compile(
-    r"([0-9]+):(?:m([0-9]+)x([0-9]+)|([0-9]+)x([0-9]+)x([0-9]+)|0)(?:w([0-9]+)(c?))?(?:e([0-9]+))?(?:i([0-9]+))?"
+    r"([0-9]+):(?:m([0-9]+)x([0-9]+)|([0-9]+)x([0-9]+)x([0-9]+)|0)(?:w([0-9]+)(c?))?(?:e([0-9]+))?(?:i([0-9]+))?(?:q([0-9]+))?"
 )
 MOST = 4000  # characters; a model with a hundred kinds of layers has fewer
 
@@ -36,6 +37,7 @@ def spell(shape: CacheShape) -> str:
     parts = [
         f"{shape.n_layers}x{shape.n_heads}.{kind}.{shape.max_context or ''}.{shape.d_model or ''}.{shape.indexer_dim or ''}"
     ]
+    parts[0] += "" if shape.indexer_layers is None else f"o{shape.indexer_layers}"
     if shape.mla:
         m = shape.mla
         parts[0] += f"M{m.kv_lora_rank}x{m.qk_nope_head_dim}x{m.qk_rope_head_dim}x{m.v_head_dim}x{m.q_lora_rank}"
@@ -51,8 +53,9 @@ def _group(group: LayerGroup) -> str:
         return f"{group.count}:0"
     widths = _widths(row)
     window = f"w{group.window}{'c' if group.chunked else ''}" if group.window else ""
-    every = f"e{group.every}" if group.every > 1 else ""
-    return f"{group.count}:{widths}{window}{every}" + (f"i{group.indexer}" if group.indexer else "")
+    every = "" if group.counts else f"e{group.every}"
+    beside = (f"i{group.indexer}" if group.indexer else "") + (f"q{group.n_heads}" if group.n_heads else "")
+    return f"{group.count}:{widths}{window}{every}{beside}"
 
 
 def _widths(row: CacheRow) -> str:
@@ -72,19 +75,27 @@ def read_spelled(text: str, name: str = "Your model") -> CacheShape:
     found = [_GROUP.fullmatch(group) for group in groups]
     if head is None or not groups or None in found:
         raise InputError("the link describes no cache")
-    layers, heads, kind, context, width, indexer, *mla = head.groups()
+    layers, heads, kind, context, width, indexer, indexed, *mla = head.groups()
     dims = MLADims(*map(_int, mla)) if mla[0] else None
     own = tuple(_read_group(match) for match in found if match)
-    about = (_int(width) or None, _int(context) or None, _KINDS[kind], None, _int(indexer))
+    about = (
+        _int(width) or None,
+        _int(context) or None,
+        _KINDS[kind],
+        None,
+        _int(indexer),
+        None if indexed is None else _int(indexed),
+    )
     return CacheShape(name, _int(layers), _int(heads), own, dims, *about)
 
 
 def _read_group(match: re.Match[str]) -> LayerGroup:
-    count, latent, rotated, heads, key, value, window, chunked, every, indexer = match.groups()
+    count, latent, rotated, heads, key, value, window, chunked, every, indexer, queries = match.groups()
     row: CacheRow | None = (
         Latent(_int(latent), _int(rotated)) if latent else Heads(_int(heads), _int(key), _int(value)) if heads else None
     )
-    return LayerGroup(_int(count), row, _int(window) or None, bool(chunked), _int(every) or 1, _int(indexer))
+    about = (_int(window) or None, bool(chunked), _int(every) or 1, _int(indexer), "", _int(queries), every == "1")
+    return LayerGroup(_int(count), row, *about)
 
 
 def _int(digits: str | None) -> int:

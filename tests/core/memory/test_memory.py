@@ -102,7 +102,8 @@ def test_llama_cpp_says_1166_62_mib_for_deepseek_r1_in_q8_0() -> None:
 def test_blocks_scales_are_counted() -> None:
     bits = {name: each.bits_per_element for name, each in PRECISIONS.items()}
     assert bits == {"fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "q8_0": Fraction(17, 2), "int4": Fraction(9, 2),
-                    "q4_0": Fraction(9, 2)}  # fmt: skip
+                    "q4_0": Fraction(9, 2), "int8": 8, "nvfp4": Fraction(9, 2), "mxfp4": Fraction(17, 4), "q5_1": 6,
+                    "q5_0": Fraction(11, 2), "q4_1": 5}  # fmt: skip
     with pytest.raises(UnknownNameError, match="no precision is called 'fp7'; there are fp32"):
         precision("fp7")
 

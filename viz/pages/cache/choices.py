@@ -17,7 +17,7 @@ SECTIONS = {
 
 # Models
 NATIVE, NO_WEIGHTS = "native", "none"  # the precision a model is published in; weights not counted
-PRECISIONS = (NATIVE, "fp32", "bf16", "fp8", "q8_0", "int4", "q4_0")
+PRECISIONS = (NATIVE, "fp32", "bf16", "fp8", "int8", "q8_0", "q5_1", "int4", "nvfp4", "mxfp4", "q4_0")
 WEIGHTS = (NO_WEIGHTS, "fp32", "bf16", "fp8", "int4")
 MOST_MODELS = 8
 MODELS = ("llama-3-1-405b", "qwen2-5-72b", "gemma-3-27b", "gpt-oss-120b", "deepseek-v3-671b")

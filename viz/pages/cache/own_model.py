@@ -51,7 +51,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     with right:
         curves([plan], "own", choices, look)
     fits([plan], choices)
-    beside([plan])
+    beside([plan], choices.models_cards)
     exports([plan], "own", _code(shape, choices))
     return choices, []
 

@@ -43,7 +43,7 @@ def draw(choices: CacheChoices, look: Theme) -> tuple[CacheChoices, list[str]]:
     with right:
         curves(plans, "models", choices, look)
     fits(plans, choices)
-    beside(plans)
+    beside(plans, choices.models_cards)
     choices = _otherwise(choices, chosen, look)
     _parameters(choices, chosen, sizes)
     _sources(chosen)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from headlight.core.errors import ConfigError
 from headlight.core.export.cache_sizes import curves_to_csv, to_csv
 from headlight.core.memory.bounds import MAX_TOKENS
 from headlight.core.memory.config.wording import binary, decimal, exact, formula, number
 from headlight.core.memory.deployment import CONTEXTS as DRAWN
 from headlight.core.memory.deployment import Deployment
+from headlight.core.memory.engines.per_gpu import Formats
+from headlight.core.memory.engines.rules import ENGINES, Serving
 from headlight.core.memory.fit import GB, GPUS, weights_bytes
 from headlight.core.memory.precision import PRECISIONS as KINDS
 from headlight.core.memory.shape import CacheShape, Latent
-from headlight.core.memory.sizes import bytes_per_token, growing_bytes_per_token
+from headlight.core.memory.sizes import bytes_per_token, growing_bytes_per_token, indexer_bytes_at
 from headlight.viz.figures import Bar, Line, memory_bars, memory_curves
 from headlight.viz.pages.cache.choices import CARDS, NATIVE, NO_WEIGHTS, PRECISIONS, WEIGHTS, CacheChoices, state
 from headlight.viz.text import markdown_text
@@ -137,19 +140,37 @@ def _count(value: int | None, plan: Deployment, without_end: str) -> str:
     return without_end if value is None else f"{'at most ' if plan.weights is None else ''}{value:,}"
 
 
-def beside(plans: Sequence[Deployment]) -> None:
-    """What is kept beside the caches, or counted otherwise, in words."""
-    notes = [f"{markdown_text(plan.shape.name)}: {note}" for plan in plans for note in _notes(plan)]
+def beside(plans: Sequence[Deployment], gpus: int) -> None:
+    """What engines reserve on each GPU, what is kept beside the caches, or counted otherwise, in words."""
+    notes = [
+        f"{markdown_text(plan.shape.name)}: {note}" for plan in plans for note in (*_engines(plan, gpus), *_notes(plan))
+    ]
     if notes:
         st.caption("  \n".join(notes))
+
+
+def _engines(plan: Deployment, gpus: int) -> list[str]:
+    """What each engine reserves on one GPU by its published rule; nothing where heads cannot be spread so."""
+    serving = Serving(plan.context, plan.batch, tp=gpus)
+    try:
+        sizes = {
+            rule.title: rule.bytes_on_gpu(plan.shape, serving, Formats(plan.precision, deepseek=rule.deepseek))
+            for name, rule in ENGINES.items()
+            if name in ("vllm", "sglang", "llama.cpp")
+        }
+    except ConfigError as error:
+        return [f"in engines, one GPU each for a part of the heads: {error}."]
+    told = " · ".join(f"{title} {decimal(size)}" for title, size in sizes.items())
+    return [f"on each of {gpus} GPUs, heads shared among them (indexers counted): {told}."]
 
 
 def _notes(plan: Deployment) -> list[str]:
     shape, notes = plan.shape, []
     if shape.indexer_dim:
-        size = plan.batch * plan.context * shape.n_layers * shape.indexer_dim * plan.precision.bytes_per_element
+        size = indexer_bytes_at(shape, plan.context, plan.precision, plan.batch)
+        some = f" (in {shape.indexed} of {shape.n_layers} layers)" if shape.indexed < shape.n_layers else ""
         notes.append(
-            f"its indexer keeps {shape.indexer_dim} more values per token per layer, {decimal(float(size))} here."
+            f"its indexer keeps {shape.indexer_dim} more values per token per layer, {decimal(size)} here{some}."
         )
     reasons = {group.reason: group.count for group in shape.groups if group.row is None}
     if reasons:
