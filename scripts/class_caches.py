@@ -32,6 +32,7 @@ MEANING = {
     "refused": "refused in a sentence",
     "named": "not the same, or nothing to compare with, and a note or a field that was not understood says so",
     "read": "read without a note; transformers' class could not be built or run on the meta device, so nothing was compared",
+    "no defaults": "the class cannot be made without arguments",
     "WRONG": "not the same, and nothing says so",
 }
 
@@ -40,7 +41,7 @@ def main(configs: Path, caches: Path) -> int:
     """Writes the table; the exit code says whether a class is read wrongly without a note."""
     files = {row["model_type"]: row for row in map(json.loads, configs.read_text().splitlines())}
     built = {row["model_type"]: row for row in map(json.loads, caches.read_text().splitlines())}
-    rows = [(name, *outcomes(files[name], row)) for name, row in sorted(built.items()) if "config" in files[name]]
+    rows = [(name, *outcomes(files[name], row)) for name, row in sorted(built.items())]
     TABLE.write_text(page(rows))
     truths = [[name, files[name]["config"], truth] for name, row in sorted(built.items()) if (truth := counted(row))]
     CHECKED.write_bytes(gzip.compress(json.dumps(truths, separators=(",", ":")).encode(), mtime=0))
@@ -53,6 +54,8 @@ def outcomes(file: Mapping[str, Any], built: Mapping[str, Any]) -> tuple[str, st
 
     A class made of parts leaves nothing to itself: its text's part is a class of its own.
     """
+    if "config" not in file:
+        return "no defaults", "no defaults", file["error"]
     full, why = outcome(file["config"], built)
     if file["text"]:
         return full, "a part's", why
