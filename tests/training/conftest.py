@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.training.texts import TrainingFolder
+from training import evaluate
+from training.measures import templates
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_questions() -> Iterator[None]:
+    """Models of the tiny preset are asked as larger ones are, but less."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(templates, "ITEMS", 20)
+        patch.setattr(evaluate, "SAMPLED", range(2))
+        yield
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from torch import Tensor
 from headlight.core.tokenizer import Tokenizer
 from training.text.tokens import START
 
-Logits = Callable[[Int[Tensor, "batch seq"]], Float[Tensor, "batch seq vocab_size"]]
+Logits = Callable[[Int[Tensor, "batch seq"], Int[Tensor, " n"], Int[Tensor, " n"]], Float[Tensor, "n vocab_size"]]
 ITEMS = 500
 CHANCE = 0.5
 _TOGETHER = 50  # items in one forward pass
@@ -160,12 +160,15 @@ SETS: Mapping[str, Callable[[], list[Item]]] = {
 
 
 def share(tokenizer: Tokenizer, logits: Logits, items: Sequence[Item]) -> Share:
-    """How often a model is right; tokenizer: puts START first; logits: (batch, seq) ids -> (batch, seq, vocab_size)."""
+    """How often a model is right; tokenizer: puts START first.
+
+    logits: ids (batch, seq), rows and places of them (n) -> what follows there (n, vocab_size).
+    """
     sides = [side for item in items for side in (item.right, item.wrong)]
     any_of = _holding(tokenizer, items[0].right[1]) if items[0].holds else None
-    scores = torch.cat(
-        [_scores(tokenizer, logits, sides[i : i + _TOGETHER], any_of) for i in range(0, len(sides), _TOGETHER)]
-    )
+    scores = torch.cat([
+        _scores(tokenizer, logits, sides[i : i + _TOGETHER], any_of) for i in range(0, len(sides), _TOGETHER)
+    ])  # fmt: skip
     return Share(float((scores[::2] > scores[1::2]).double().mean()), len(items))
 
 
@@ -174,16 +177,17 @@ def _scores(
     tokenizer: Tokenizer, logits: Logits, sides: Sequence[tuple[str, str]], any_of: Int[Tensor, " tokens"] | None
 ) -> Float[Tensor, " sides"]:
     """log p(what comes next | beginning) of each side; any_of: the tokens that count as it, whichever of them comes."""
-    starts = [tokenizer.encode(start).ids for start, _ in sides]
+    begun = [len(tokenizer.encode(start).ids) for start, _ in sides]
     wholes = [tokenizer.encode(start + next_).ids for start, next_ in sides]
+    ends = begun if any_of is not None else [len(ids) - 1 for ids in wholes]
+    asked = [(row, place) for row in range(len(sides)) for place in range(begun[row] - 1, max(ends[row], begun[row]))]
+    rows, places = torch.tensor(asked).T
     longest = max(map(len, wholes))
-    found = logits(torch.tensor([ids + (START,) * (longest - len(ids)) for ids in wholes])).log_softmax(-1)
+    ids = torch.tensor([whole + (START,) * (longest - len(whole)) for whole in wholes])
+    found = logits(ids, rows, places).log_softmax(-1)
     if any_of is not None:
-        return torch.stack([row[len(ids) - 1, any_of].logsumexp(0) for row, ids in zip(found, starts, strict=True)])
-    return torch.stack([
-        row[range(len(start) - 1, len(whole) - 1), whole[len(start) :]].sum()
-        for row, start, whole in zip(found, starts, wholes, strict=True)
-    ])  # fmt: skip
+        return found[:, any_of].logsumexp(-1)
+    return torch.zeros(len(sides)).index_add(0, rows, found[torch.arange(len(rows)), ids[rows, places + 1]])
 
 
 def _holding(tokenizer: Tokenizer, sign: str) -> Int[Tensor, " tokens"]:

@@ -10,7 +10,7 @@ import torch
 from headlight.core.checkpoints.sibling import FOLDER
 from headlight.core.tokenizer import Tokenizer
 from training.measures import repeated, templates
-from training.measures.templates import ITEMS, SETS, Item, share
+from training.measures.templates import SETS, Item, share
 from training.text.tokens import START
 
 
@@ -22,8 +22,8 @@ def tokenizer() -> Tokenizer:
 def planted(tokenizer: Tokenizer, likelier: dict[str, float]):
     """Logits of a model that always says the same: some words with these scores, all others 0."""
 
-    def logits(ids):
-        found = torch.zeros(*ids.shape, tokenizer.size)
+    def logits(ids, rows, places):
+        found = torch.zeros(len(rows), tokenizer.size)
         for word, score in likelier.items():
             _, token = tokenizer.encode(word).ids  # START is first
             found[..., token] = score
@@ -36,8 +36,8 @@ def planted(tokenizer: Tokenizer, likelier: dict[str, float]):
 def test_a_model_that_always_says_the_same_is_right_in_half_of_the_items(tokenizer, name) -> None:
     always = planted(tokenizer, {" is": 5, " was": 5, " has": 5, " himself": 5})
     found = share(tokenizer, always, SETS[name]())
-    assert (found.accuracy, found.items) == (0.5, ITEMS)
-    assert found.standard_error == pytest.approx(math.sqrt(0.25 / ITEMS))
+    assert (found.accuracy, found.items) == (0.5, templates.ITEMS)
+    assert found.standard_error == pytest.approx(math.sqrt(0.25 / templates.ITEMS))
 
 
 def test_the_noun_between_is_of_the_other_number_in_half_of_the_items() -> None:
@@ -47,8 +47,8 @@ def test_the_noun_between_is_of_the_other_number_in_half_of_the_items() -> None:
         for item in SETS["agreement_across"]()
         if (words := item.right[0].split())
     ]
-    assert sum(subject != between for subject, between in pairs) == ITEMS // 2
-    assert sum(subject for subject, _ in pairs) == ITEMS // 2
+    assert sum(subject != between for subject, between in pairs) == templates.ITEMS // 2
+    assert sum(subject for subject, _ in pairs) == templates.ITEMS // 2
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -66,10 +66,10 @@ def test_a_model_that_remembers_the_open_quotation_mark_closes_it_and_one_that_d
     _, mark = tokenizer.encode('"').ids
     opened = torch.tensor(['"' in tokenizer.decode([i]) for i in range(tokenizer.size)])
 
-    def remembers(ids):
+    def remembers(ids, rows, places):
         found = torch.zeros(*ids.shape, tokenizer.size)
         found[..., mark] = opened[ids].cumsum(1) % 2 * 3.0
-        return found
+        return found[rows, places]
 
     assert share(tokenizer, remembers, SETS["quotes"]()).accuracy == 1
     assert (
