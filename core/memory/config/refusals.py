@@ -107,8 +107,8 @@ def _refuse_recurrent(fields: Fields) -> None:
     marks = [name for name in _RECURRENT if fields.has(name)]
     named = defaults.kept(fields.values.get("model_type")) == "recurrent"
     attends = fields.has(*HEADS[:3]) or heads_of(fields) is not None
-    only = ("qk_dim_factor", "v_dim_factor", "chunkwise_kernel", "decay_low_rank_dim", "a_low_rank_dim", "rescale_every",
-            "mlstm_round_up_to_multiple_of", "slstm_at", "expand_k", "expand_v")  # fmt: skip
+    only = ("attention_hidden_size", "qk_dim_factor", "v_dim_factor", "chunkwise_kernel", "decay_low_rank_dim",
+            "a_low_rank_dim", "rescale_every", "mlstm_round_up_to_multiple_of", "slstm_at", "expand_k", "expand_v")  # fmt: skip
     hybrid = any(_attending(fields.values.get(name)) for name in _ATTENDING)
     if named or (marks and not attends and not hybrid) or (any(name in only for name in marks) and not hybrid):
         told = f" ({marks[0]})" if marks else ""

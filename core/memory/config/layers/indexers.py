@@ -8,6 +8,7 @@ from headlight.core.memory.config.fields import Fields
 from headlight.core.memory.config.layers.lists import numbers
 
 _WIDTH = ("index_head_dim", "indexer_head_dim", "index_dim")
+_INDEXED = ("indexed_attention", "deepseek_sparse_attention", "qwen_sparse_attention", "minimax_m3_sparse")
 _LISTS = ("indexer_layers", "indexer_layer_ids", "index_source_layer_ids", "index_layers", "dsa_layers")
 
 
@@ -30,6 +31,9 @@ def _many(fields: Fields, n_layers: int) -> int:
         if len(said) < n_layers:
             raise ConfigError(f"the indexers' list has {len(said):,} entries for {n_layers:,} layers")
         return sum(str(entry)[:1].lower() == "f" for entry in said[:n_layers])
+    kinds = fields.values.get("layer_types")
+    if isinstance(kinds, list) and len(kinds) >= n_layers and any(kind in _INDEXED for kind in kinds):
+        return sum(kind in _INDEXED for kind in kinds[:n_layers])
     for name in _LISTS:
         if isinstance(fields.values.get(name), list):
             return len(numbers(fields, name, n_layers))

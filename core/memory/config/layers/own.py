@@ -64,7 +64,7 @@ def _from_lists(fields: Fields, names: tuple[str, ...], layers: list[Own]) -> No
         value = fields.values.get(name)
         if not isinstance(value, list):
             continue
-        fields.read.add(name)
+        fields.aside(*names, name)  # a number beside the list has no say
         if not value or len(layers) % len(value) or (len(value) != len(layers) and not windows):
             raise ConfigError(f"{name} ({told(value)}) has {len(value):,} entries for {len(layers):,} layers")
         for i, own in enumerate(layers):

@@ -78,6 +78,7 @@ NAMES = {
     "num_query_heads": {"num_attention_heads": None, "num_query_heads": 16},
     "no query heads": {"num_attention_heads": None, "head_dim": 64},
     "kv heads a layer": {"num_key_value_heads": [2] * 6},
+    "kv heads a layer beside one number": {"num_key_value_heads_per_layer": [2] * 6, "num_key_value_heads": 16},
     "attn_config": {
         "num_key_value_heads": None,
         "attn_config": {"kv_n_heads": 2, "attn_type": "grouped_query_attention"},
@@ -99,6 +100,7 @@ REFUSED = {
     "both ways": {"is_causal": False},
     "BERT's class": {"model_type": "bert"},
     "mamba's class": {"model_type": "mamba", "num_hidden_layers": 4},
+    "RWKV with heads": {"attention_hidden_size": 1024, "head_size": 64, "num_key_value_heads": None},
     "RWKV": {"rescale_every": 6, "head_size": 64, "num_key_value_heads": None},
     "DeltaNet": {"expand_v": 1, "num_key_value_heads": None, "num_heads": 8},
     "all recurrent": {"layer_types": ["linear_attention"] * 6},
@@ -143,6 +145,7 @@ INDEXERS = {
     "a pattern": ({"index_topk_pattern": "FSSFSS"}, 2),
     "every other": ({"index_topk_freq": 2, "index_skip_topk_offset": 2}, 4),
     "a list": ({"indexer_layers": [0, 5]}, 2),
+    "kinds of layers": ({"layer_types": ["deepseek_sparse_attention", "full_attention"] * 3}, 3),
     "all": ({}, 6),
 }
 
