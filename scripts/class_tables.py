@@ -63,6 +63,8 @@ def of_class(row: Mapping[str, Any], kind: str) -> dict[str, Any]:
     fields = {name: value for name, value in constant.items() if not isinstance(value, list) and name not in LAYERS}
     fields |= by_kind(fields.pop("per_layer_config", {}), config.get("layer_types") or [])
     fields = {name: value for name, value in fields.items() if (name, value) != ("is_encoder_decoder", False)}
+    if not asks_whether_it_decodes(row["model_type"]):  # GPT-NeoX generates whatever is_decoder says
+        fields.pop("is_decoder", None)
     made = row.get("properties", {}).get("layer_types")
     if (
         made and len(set(made)) == 1 and "layer_types" not in layers
@@ -136,6 +138,14 @@ def kinds_of(rows: Mapping[str, Any], caches: Path | None) -> dict[str, str]:
         if layers and all("Linear" in layer["class"] and "keys" not in layer for layer in layers):
             kinds[row["model_type"]] = "recurrent"
     return kinds
+
+
+def asks_whether_it_decodes(model_type: str) -> bool:
+    """Whether the code of a class looks at its configuration's is_decoder; True where its code is not found."""
+    folder = Path(find_spec("transformers").origin).parent / "models" / model_type.replace("-", "_")
+    sources = [ast.parse(path.read_text()) for path in folder.glob("modeling_*.py")]
+    asked = (node for source in sources for node in ast.walk(source) if isinstance(node, ast.Attribute))
+    return not sources or any(node.attr == "is_decoder" for node in asked)
 
 
 def mappings() -> dict[str, list[str]]:

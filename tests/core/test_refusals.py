@@ -62,7 +62,7 @@ def test_an_unknown_name_is_refused_with_the_names_there_are():
     with pytest.raises(UnknownNameError) as refusal:
         load_model("gpt-9")
     assert str(refusal.value) == f"no model is called 'gpt-9'; there are {', '.join(MODELS)}"
-    assert "minilm, smollm2, mha-none" in str(refusal.value)
+    assert "there are minilm, " in str(refusal.value)
     assert lookup(MODELS, "minilm", "model") is MODELS["minilm"]
 
 

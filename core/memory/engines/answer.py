@@ -35,7 +35,7 @@ class Gpu:
 
     def __post_init__(self) -> None:
         whole("memory", self.memory, MAX_BYTES)
-        positive("utilization", self.utilization, 1)
+        positive("utilization", self.utilization, 1.0)
         for name in ("weights", "activations"):
             whole(name, getattr(self, name), MAX_BYTES, least=0)
 
