@@ -8,6 +8,7 @@ load_model     a model by name (the names are the keys of MODELS), or a checkpoi
 run            one text through it: a Run, whose layers hold weights and every step to them; its text is Tokens
 continue_text  tokens one by one, with the real cache
 kv_cache       what a model's KV cache takes, from its config.json or its name, per GPU and as engines reserve it
+Gpu            one GPU with its memory, for kv_cache
 head_map       one head's weights as a Plotly figure
 HeadlightError what all of these raise where something is refused
 
