@@ -15,6 +15,11 @@ HeadlightError
     └── OutOfMemoryError     there was no memory for it
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 
 class HeadlightError(Exception):
     """The root of every error that Headlight raises on purpose."""
@@ -73,3 +78,10 @@ class TooLongError(OverloadError, TimeoutError):
 
 class OutOfMemoryError(OverloadError, MemoryError):
     """There was no memory for a request; what it had is given back."""
+
+
+def lookup(table: Mapping[str, Any], name: str, what: str) -> Any:
+    """The row called `name`; raises UnknownNameError with the names there are."""
+    if name not in table:
+        raise UnknownNameError(f"no {what} is called {name!r}; there are {', '.join(table)}")
+    return table[name]

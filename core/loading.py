@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from headlight.core.checkpoints.gguf_llama import Progress
-from headlight.core.errors import ConfigError
+from headlight.core.errors import ConfigError, lookup
 from headlight.core.model import Readable
-from headlight.core.registry import MODELS, ModelRow, lookup, own, with_attention
+from headlight.core.registry import MODELS, ModelRow, own, with_attention
 
 
 def pick_device(name: str | None = None) -> torch.device:

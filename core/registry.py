@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -14,7 +13,7 @@ from headlight.core.attention import Attention
 from headlight.core.attention.variants import VARIANTS
 from headlight.core.checkpoints import packages, pretrained, sibling, variant
 from headlight.core.checkpoints.gguf_llama import Progress
-from headlight.core.errors import CheckpointError, UnknownNameError
+from headlight.core.errors import CheckpointError, UnknownNameError, lookup
 from headlight.core.model import Model, Readable
 from headlight.core.positions import Position
 from headlight.core.positions.encodings import ENCODINGS
@@ -170,6 +169,12 @@ def base_of(name: str) -> str:
     return name if row is None or row.base is None else row.base
 
 
+def family_of(name: str) -> str | None:
+    """The family of a model; None where it has none, as a checkpoint of one's own."""
+    row = MODELS.get(name)
+    return None if row is None else row.family
+
+
 def relatives(name: str) -> dict[tuple[str, str], str]:
     """(attention, position) -> name, for all of a model's family that are on this machine; empty where it has none.
 
@@ -211,10 +216,3 @@ def own(path_or_id: str) -> ModelRow:
 
     title = path_or_id.rstrip("/").rpartition("/")[2]
     return ModelRow(title=title, about=f"{path_or_id} · run by transformers", load=load)
-
-
-def lookup(table: Mapping[str, Any], name: str, what: str) -> Any:
-    """The row called `name`; raises UnknownNameError with the names there are."""
-    if name not in table:
-        raise UnknownNameError(f"no {what} is called {name!r}; there are {', '.join(table)}")
-    return table[name]

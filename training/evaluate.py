@@ -56,7 +56,6 @@ def measure(folder: Path, prepared: Prepared, valid: int, coref: Path = COREF) -
     sample, params = sample_rows(prepared), read_params(folder)
     rows = sample[:, :-1].tolist()
     return losses(config, params, prepared, valid) | {
-        "loss_by_kind": losses_by_kind(config, params, prepared, valid),
         "repeated_passage": round(repeated.advantage(partial(token_losses, config, params), sample), 4),
         "templates": answers(config, params, model.tokenizer),
         "heads": {
@@ -83,11 +82,13 @@ def answers(config: Config, params: Mapping[str, Tensor], tokenizer: Tokenizer) 
 
 
 def losses(config: Config, params: Mapping[str, Tensor], prepared: Prepared, valid: int) -> dict[str, Any]:
-    """The validation loss, what it was measured on, and the loss on the rows that are shipped as a sample."""
-    rows = prepared.valid.spread(valid)
+    """The validation loss, also by kind of text, what it was measured on, and the loss on the rows that are shipped as a
+    sample."""
+    by_kind = losses_by_kind(config, params, prepared, valid)
     return {
-        "validation_loss": round(mean_loss(config, params, *prepared.valid.batch(rows)), 4),
-        "validation_tokens": len(rows) * prepared.valid.context,
+        "validation_loss": by_kind["all"],
+        "loss_by_kind": by_kind,
+        "validation_tokens": len(prepared.valid.spread(valid)) * prepared.valid.context,
         "sample_loss": round(mean_loss(config, params, *prepared.valid.batch(prepared.valid.spread(SAMPLE))), 4),
     }
 

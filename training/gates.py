@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from headlight.core.checkpoints import sibling as checkpoint
-from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.errors import HeadlightError, TrainingError, lookup
 from headlight.core.loading import pick_device
-from headlight.core.registry import lookup
 from training import evaluate, files, loop, run
 from training.loop import Machine, State
 from training.measures import heads

@@ -27,9 +27,8 @@ from tqdm import tqdm
 from headlight.core.attention.variants import name_of
 from headlight.core.checkpoints import sibling as checkpoint
 from headlight.core.checkpoints.folder import Config, read_config
-from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.errors import HeadlightError, TrainingError, lookup
 from headlight.core.loading import pick_device
-from headlight.core.registry import lookup
 from headlight.core.surgery import Conversion, MeanPooling, WeightedSVD
 from headlight.core.surgery.base import heads_of
 from headlight.core.surgery.calibration import second_moments

@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from headlight.core.checkpoints.folder import Config
-from headlight.core.errors import TrainingError
-from headlight.core.registry import lookup
+from headlight.core.errors import TrainingError, lookup
 from training import files, model
 from training.presets import Preset, Sibling
 from training.text.tokens import Rows

@@ -10,8 +10,7 @@ from typing import Any
 
 from headlight.core.checkpoints.folder import Config
 from headlight.core.checkpoints.sibling import encodings, variants
-from headlight.core.errors import TrainingError, UnknownNameError
-from headlight.core.registry import lookup
+from headlight.core.errors import TrainingError, UnknownNameError, lookup
 from training.text.corpus import KINDS
 
 SPREAD = "mha-rope"  # the sibling that is also trained from other seeds, to know how far chance carries a loss

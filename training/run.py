@@ -16,9 +16,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.errors import HeadlightError, TrainingError, lookup
 from headlight.core.loading import pick_device
-from headlight.core.registry import lookup
 from training import evaluate, loop, ship
 from training.loop import Machine, State
 from training.presets import PRESETS, Sibling, budget, siblings

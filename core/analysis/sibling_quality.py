@@ -115,9 +115,9 @@ def baselines() -> dict[str, float]:
     return {row["name"]: row["validation_loss"] for row in _table().get("baselines", ())}
 
 
-def published() -> list[dict[str, Any]]:
-    """Figures of papers: title, source, status, columns, rows (name -> values)."""
-    tables: list[dict[str, Any]] = json.loads((ASSETS / "published_quality.json").read_text(encoding="utf-8"))
+def published(file: str = "published_quality.json") -> list[dict[str, Any]]:
+    """Figures of papers from a file of assets: title, source, status, columns, rows (name -> values)."""
+    tables: list[dict[str, Any]] = json.loads((ASSETS / file).read_text(encoding="utf-8"))
     return tables
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from headlight.core import ASSETS
 from headlight.core.checkpoints import variant
 from headlight.core.registry import MODELS, PACKAGED
 
@@ -99,7 +97,7 @@ def is_shipped(name: str) -> bool:
 
 def qualities(base: str | None = None) -> list[VariantQuality]:
     """The shipped variants on this machine, of one packaged model or of all; raises CheckpointError for a damaged card."""
-    names = [name for name, row in MODELS.items() if is_shipped(name) and base in (None, row.base)]
+    names = [name for name, row in MODELS.items() if base in (None, row.base) and is_shipped(name)]
     return [quality(name) for name in names]
 
 
@@ -126,9 +124,3 @@ def as_trained(base: str) -> str:
     if found is None or found.measure == "cosine":
         return ""
     return f"perplexity {number(found.measure, found.trained[HELD_OUT])}"
-
-
-def published_conversions() -> list[dict[str, Any]]:
-    """Figures of papers on conversions healed on more: title, source, status, columns, rows (name -> values)."""
-    tables: list[dict[str, Any]] = json.loads((ASSETS / "published_conversions.json").read_text(encoding="utf-8"))
-    return tables

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from headlight.core import ASSETS
-from headlight.core.errors import UnknownNameError
+from headlight.core.errors import lookup
 from headlight.core.memory.decode_cost import StepCost
 
 _TABLE = ASSETS / "hardware.json"
@@ -57,7 +57,5 @@ def cards() -> dict[str, Card]:
 
 def card(name: str) -> Card:
     """The card called `name`; raises UnknownNameError with the names there are."""
-    table = cards()
-    if name not in table:
-        raise UnknownNameError(f"no card is called {name!r}; there are {', '.join(table)}")
-    return table[name]
+    found: Card = lookup(cards(), name, "card")
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from headlight.core.errors import UnknownNameError
+from headlight.core.errors import lookup
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,5 @@ DTYPES: Mapping[str, str] = {
 
 def precision(name: str) -> Precision:
     """The precision called `name`; raises UnknownNameError with the names there are."""
-    if name not in PRECISIONS:
-        raise UnknownNameError(f"no precision is called {name!r}; there are {', '.join(PRECISIONS)}")
-    return PRECISIONS[name]
+    found: Precision = lookup(PRECISIONS, name, "precision")
+    return found

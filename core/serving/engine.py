@@ -14,14 +14,14 @@ import torch
 
 from headlight.core.checkpoints.gguf_llama import Progress
 from headlight.core.decoding import Continuation
-from headlight.core.errors import BusyError, ConfigError, InputError
+from headlight.core.errors import BusyError, ConfigError, InputError, lookup
 from headlight.core.loading import load_model, pick_device
 from headlight.core.long.document import cut
 from headlight.core.measured.decode_timing import Measurement, Timing
 from headlight.core.model import Model, Readable, run, within
 from headlight.core.overload import Check, with_room
 from headlight.core.overload import within as within_seconds
-from headlight.core.registry import MODELS, ModelRow, lookup, own
+from headlight.core.registry import MODELS, ModelRow, own
 from headlight.core.serving.compute import Compute, InProcess
 from headlight.core.serving.metrics import TURNED_AWAY, request
 from headlight.core.serving.turns import APP, Caller, Turns

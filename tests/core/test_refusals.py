@@ -19,11 +19,12 @@ from headlight.core.errors import (
     InputError,
     MissingModelError,
     UnknownNameError,
+    lookup,
 )
 from headlight.core.loading import pick_device
 from headlight.core.positions import RoPE
 from headlight.core.positions.scaling import Dynamic, Linear, Llama3, Yarn
-from headlight.core.registry import ATTENTION, MODELS, POSITIONS, lookup
+from headlight.core.registry import ATTENTION, MODELS, POSITIONS
 from headlight.core.serving.engine import Engine, Limits
 from headlight.core.settings import read as read_settings
 from headlight.core.tokenizer import Tokenizer

@@ -20,9 +20,9 @@ from typing import Any
 import torch
 
 from headlight.core.checkpoints import variant
-from headlight.core.errors import HeadlightError, TrainingError
+from headlight.core.errors import HeadlightError, TrainingError, lookup
 from headlight.core.model import Model
-from headlight.core.registry import MODELS, lookup
+from headlight.core.registry import MODELS
 from headlight.core.surgery.calibration import second_moments
 from headlight.core.surgery.held_out import calibration
 from training import files

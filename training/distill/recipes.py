@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from headlight.core.errors import UnknownNameError
+from headlight.core.errors import lookup
 from training.distill import starts
 from training.distill.starts import Starter
 
@@ -66,7 +66,5 @@ RECIPES: Mapping[str, Recipe] = {
 
 def recipe(model: str, variant: str) -> Recipe:
     """The recipe of a variant; raises UnknownNameError with those there are."""
-    name = f"{model}-{variant}"
-    if name not in RECIPES:
-        raise UnknownNameError(f"no variant is called {name!r}; there are {', '.join(RECIPES)}")
-    return RECIPES[name]
+    found: Recipe = lookup(RECIPES, f"{model}-{variant}", "variant")
+    return found

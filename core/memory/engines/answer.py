@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from headlight.core.memory.bounds import MAX_BYTES, MAX_TOKENS, positive, whole
 from headlight.core.memory.config.hf_config import ParsedConfig, read_config
 from headlight.core.memory.config.wording import binary, decimal, formula
 from headlight.core.memory.engines.per_gpu import Formats
-from headlight.core.memory.engines.rules import ENGINES, Engine, Serving
+from headlight.core.memory.engines.rules import Engine, Serving
 from headlight.core.memory.engines.rules import engine as named
 from headlight.core.memory.precision import Precision
 from headlight.core.memory.precision import precision as precision_named
@@ -133,7 +134,7 @@ def kv_cache(
     (17179869184, 4294967296, '32 × 8 × (128 + 128) × 131,072 × 2 B')
     """
     reading = _read(model)
-    shape, rule = reading.shape, ENGINES.get(engine) or named(engine)
+    shape, rule = reading.shape, named(engine)
     serving = Serving(_context(shape, context), sequences, tp, pp, cp, prefix=prefix)
     kind = _precision(precision or shape.native)
     values, windows = (None if name is None else _precision(name) for name in (v_precision, window_precision))
@@ -167,13 +168,8 @@ def _bytes(
 
 def _most(size: Callable[[int], int], room: int, limit: int) -> int | None:
     """The largest number up to `limit` whose size fits; None where all do."""
-    if size(limit) <= room:
-        return None
-    fits, too_many = 0, limit
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        fits, too_many = (middle, too_many) if size(middle) <= room else (fits, middle)
-    return fits
+    fits = bisect_right(range(1, limit + 1), room, key=size)
+    return None if fits == limit else fits
 
 
 def _precision(name: str) -> Precision:

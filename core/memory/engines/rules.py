@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from headlight.core.errors import UnknownNameError
+from headlight.core.errors import lookup
 from headlight.core.memory.bounds import MAX_BATCH, MAX_TOKENS, whole
 from headlight.core.memory.engines.per_gpu import Formats, stage
 from headlight.core.memory.shape import CacheShape, LayerGroup
@@ -45,9 +45,8 @@ Rows = Callable[[LayerGroup, Serving], Fraction]
 
 def needed(group: LayerGroup, serving: Serving) -> Fraction:
     """What the model needs: full windows and no more; a shared prefix once."""
-    own = group.rows(serving.context) - (group.rows(serving.prefix) if group.grows else 0)
     shared = group.rows(serving.prefix) if group.grows else 0
-    return Fraction(own * serving.sequences + shared)
+    return Fraction((group.rows(serving.context) - shared) * serving.sequences + shared)
 
 
 def in_pages(group: LayerGroup, serving: Serving) -> Fraction:
@@ -78,13 +77,11 @@ def sglang(group: LayerGroup, serving: Serving) -> Fraction:
 
     python/sglang/srt/model_executor/model_runner.py, set_num_token_hybrid; server_args.py, swa_full_tokens_ratio.
     """
+    if group.row is None:
+        return Fraction(0)
     if group.window is None:
         return needed(group, serving)
-    return (
-        Fraction(serving.context * serving.sequences, group.every) * serving.swa_ratio
-        if group.row is not None
-        else Fraction(0)
-    )
+    return Fraction(serving.context * serving.sequences, group.every) * serving.swa_ratio
 
 
 def llama_cpp(group: LayerGroup, serving: Serving) -> Fraction:
@@ -144,9 +141,8 @@ ENGINES: Mapping[str, Engine] = {
 
 def engine(name: str) -> Engine:
     """The engine called `name`; raises UnknownNameError with the names there are."""
-    if name not in ENGINES:
-        raise UnknownNameError(f"no engine is called {name!r}; there are {', '.join(ENGINES)}")
-    return ENGINES[name]
+    found: Engine = lookup(ENGINES, name, "engine")
+    return found
 
 
 def _up(tokens: int, step: int) -> int:

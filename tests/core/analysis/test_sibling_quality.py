@@ -9,8 +9,8 @@ import torch
 
 from headlight.core.analysis import sibling_quality as quality
 from headlight.core.checkpoints import sibling
-from headlight.core.errors import CheckpointError
-from headlight.core.registry import SIBLINGS, lookup
+from headlight.core.errors import CheckpointError, lookup
+from headlight.core.registry import SIBLINGS
 
 INSTALLED = [name for name, row in SIBLINGS.items() if row.installed]
 

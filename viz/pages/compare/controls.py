@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from headlight.core.registry import MODELS
+from headlight.core.registry import family_of
 from headlight.viz import store
 from headlight.viz.pages.compare.choices import MOST, Comparison, state, with_model
 from headlight.viz.pages.compare.state import Shown, limits
@@ -35,7 +35,7 @@ _HELP = "The first model is what the others are compared with. Choosing a model 
 def _chosen(place: int, key: str) -> None:
     before, name = state.current(), st.session_state[key]
     after = with_model(before.models, place, name)
-    families = {MODELS[name].family if name in MODELS else None for name in (*before.models, *after)}
+    families = {family_of(name) for name in (*before.models, *after)}
     alike = len(families) == 1 and None not in families  # they read the same tokens, so a picked cell stays what it is
     state.change(models=after, **({} if alike else {"query": None, "key": None}))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from headlight.core.analysis.variant_quality import as_trained, how_made, is_shipped, missing, quality
+from headlight.core.analysis.variant_quality import as_trained, how_made, is_shipped, quality
 from headlight.core.attention.variants import VARIANTS
 from headlight.core.checkpoints.sibling import read_card
 from headlight.core.errors import CheckpointError
 from headlight.core.model import Model, Readable
 from headlight.core.positions.encodings import ENCODINGS
-from headlight.core.registry import MODELS, PACKAGED, SIBLING_FAMILY, SIBLINGS, base_of, relatives
+from headlight.core.registry import MODELS, PACKAGED, SIBLING_FAMILY, SIBLINGS, base_of, family_of, relatives
 from headlight.viz import store
 from headlight.viz.pages.explore.choices import View, state
 from headlight.viz.text import markdown_text
@@ -22,8 +22,7 @@ _LATENT = "Latent: MLA without RoPE, since {title} adds its positions to the inp
 
 def family(name: str) -> str:
     """What stands for a model in the menu of models: its family, or its own name."""
-    row = MODELS.get(name)
-    return name if row is None or row.family is None else row.family
+    return family_of(name) or name
 
 
 def families(names: list[str]) -> dict[str, str]:
@@ -51,26 +50,29 @@ def switches(view: View) -> None:
     row = MODELS.get(view.model)
     if row is None or row.attention is None or row.position is None:
         return
-    there = _relatives(view.model)
+    here = relatives(view.model)
+    there = _offered(here)
     attentions = {name: each.title for name, each in VARIANTS.items() if (name, row.position) in there}
     positions = {name: each.title for name, each in ENCODINGS.items() if (row.attention, name) in there}
-    _switch("Attention", row.attention, attentions, _about_attention(view.model))
+    _switch("Attention", row.attention, attentions, _about_attention(view.model, here))
     _switch("Position", row.position, positions, _about_position(view.model))
 
 
-def _relatives(name: str) -> dict[tuple[str, str], str]:
-    offered = store.engine().rows
-    return {kind: other for kind, other in relatives(name).items() if other in offered}
+def _offered(here: dict[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    rows = store.engine().rows
+    return {kind: other for kind, other in here.items() if other in rows}
 
 
-def _about_attention(name: str) -> str | None:
+def _about_attention(name: str, here: dict[tuple[str, str], str]) -> str | None:
+    """Help for a pretrained model's switch; here: `relatives` of it, which looks for packages and files."""
     base = base_of(name)
     if base not in PACKAGED:
         return None
     told = ["The same trained model with its attention converted and healed; everything else is shared."]
-    if any(attention == "latent" for attention, _ in relatives(base)):
+    if any(attention == "latent" for attention, _ in here):
         told.append(_LATENT.format(title=PACKAGED[base].title))
-    if lacking := missing(base):
+    lacking = [row.title for other, row in MODELS.items() if row.base == base and other not in here.values()]
+    if lacking:
         told.append(f"Not on this machine: {', '.join(lacking)}.")
     return markdown_text(" ".join(told))
 
@@ -91,7 +93,7 @@ def _switch(label: str, value: str, titles: dict[str, str], about: str | None) -
 
 def _switched(_: str) -> None:
     wanted = st.session_state["attention"], st.session_state["position"]
-    name = _relatives(state.current().model).get(wanted)
+    name = _offered(relatives(state.current().model)).get(wanted)
     if name is not None:
         state.change(model=name)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from headlight.core.analysis.sibling_quality import published
 from headlight.core.analysis.variant_quality import (
     HELD_OUT,
     VariantQuality,
     loss_curves,
     missing,
-    published_conversions,
     qualities,
 )
 from headlight.core.registry import PACKAGED
@@ -44,7 +44,7 @@ def draw(look: Theme) -> None:
     st.markdown("**Does *it* still look at *animal*?**")
     referent_table(found)
     st.markdown("#### Published: the same conversion, healed on much more")
-    published_tables(published_conversions())
+    published_tables(published("published_conversions.json"))
 
 
 def _row(each: VariantQuality) -> dict[str, str]:
@@ -58,16 +58,10 @@ def _row(each: VariantQuality) -> dict[str, str]:
 
 
 def _about(found: list[VariantQuality]) -> str:
-    controls = " ".join(
-        f"{told[:1].upper()}{told[1:]}." for told in dict.fromkeys(each.card["control"] for each in found)
-    )
-    checks = " ".join(
-        f"{told[:1].upper()}{told[1:]}." for told in dict.fromkeys(each.card["held_out_check"] for each in found)
-    )
+    said = dict.fromkeys(each.card[name] for name in ("control", "held_out_check") for each in found)
+    cards = " ".join(f"{told[:1].upper()}{told[1:]}." for told in said)
     lacking = [title for base in PACKAGED for title in missing(base)]
-    told = (
-        f"Perplexity: less is better. Cosine of sentence embeddings to the original's: 1 is best. {controls} {checks}"
-    )
+    told = f"Perplexity: less is better. Cosine of sentence embeddings to the original's: 1 is best. {cards}"
     return told + (f" Not on this machine: {', '.join(lacking)}." if lacking else "")
 
 
